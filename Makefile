@@ -1,0 +1,55 @@
+# `make demo` and `make test` do their own set-up. `make help` lists the rest.
+PYTHON ?= python3
+BIN := .venv/bin
+MODELS := mpnet minilm smollm2
+DATA ?=
+
+.DEFAULT_GOAL := help
+.PHONY: help setup demo test slow quality check format serve clean
+
+help: ## this list
+	@sed -n 's/^\([a-z]*\):.*## /\1\t/p' $(MAKEFILE_LIST) | expand -t 10
+
+# torch comes first and by version: asked for as a dependency of others, pip may choose a far larger build.
+.venv/.ready: pyproject.toml constraints.txt
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || \
+		{ echo "Polyseme needs Python 3.11 or newer; name one with: make $(MAKECMDGOALS) PYTHON=python3.11" >&2; exit 1; }
+	$(PYTHON) -m venv .venv
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check "$$(grep '^torch==' constraints.txt)"
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt -e '.[dev,postgres]'
+	@touch $@
+
+setup: .venv/.ready ## the environment and the three models, verified
+	$(BIN)/polyseme models pull $(MODELS)
+	$(BIN)/polyseme models verify $(MODELS)
+
+demo: setup ## the senses of "bank" in 30 sentences, and a report
+	@mkdir -p out
+	$(BIN)/polyseme senses bank analysis/examples/bank.txt --html out/bank.html --json out/bank.json
+
+test: setup ## the default tests; without a browser or a database server theirs are skipped
+	$(BIN)/python -m pytest
+
+slow: setup ## the slow tests: real downloads, many cases
+	$(BIN)/python -m pytest -m slow
+
+quality: setup ## measured against labelled data: make quality DATA=FOLDER
+	@test -n "$(DATA)" || { echo "name the folder of the data: make quality DATA=FOLDER" >&2; exit 2; }
+	POLYSEME_TEST_DATA="$(abspath $(DATA))" $(BIN)/python -m pytest -m quality -s
+
+check: setup ## format, lint, types, import rules, tests
+	$(BIN)/ruff format --check .
+	$(BIN)/ruff check .
+	$(BIN)/mypy
+	$(BIN)/lint-imports
+	$(BIN)/python -m pytest
+
+format: .venv/.ready ## writes the format and the safe lint fixes
+	$(BIN)/ruff check --fix-only .
+	$(BIN)/ruff format .
+
+serve: setup ## the service on http://127.0.0.1:8000
+	$(BIN)/polyseme serve
+
+clean: ## removes the environment and what was built (models stay)
+	rm -rf .venv build out *.egg-info .mypy_cache .pytest_cache .ruff_cache .import_linter_cache .hypothesis

@@ -1,0 +1,140 @@
+"""analyse(): the whole way of the data, from texts to an Analysis, on one screen."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Callable, Sequence
+
+import numpy as np
+
+from analysis import drivers, senses, static
+from analysis.assemble import Options, assemble
+from analysis.errors import BadOption
+from analysis.record import Analysis
+from analysis.text import find
+from analysis.types import Assignment, Attribution, Document, Encoder, IntArray, Occurrence, Progress, Usages, silent
+
+# Beyond this many usages, layers and attention are kept for seeded samples only: they are for showing, not for grouping.
+DETAILED = 1000
+COMPARED = 500
+
+# Called with the name of a step and the readings it takes; gives back what is told of each one done.
+Watch = Callable[[str, int], Progress]
+
+
+def unwatched(_step: str, _total: int) -> Progress:
+    """The watch that nobody keeps."""
+    return silent
+
+
+def analyse(
+    encoder: Encoder,
+    documents: Sequence[Document],
+    target: str,
+    options: Options = Options(),  # noqa: B008 - frozen
+    *,
+    watch: Watch = unwatched,
+) -> Analysis:
+    """The senses of `target` in the documents, what drove each, and the static vector beside the contextual ones.
+
+    Raises TargetNotFound where no document uses the target; BadOption for an option that the data or the model do not
+    allow; BadSpan and BadText as `Encoder.encode` does.
+    """
+    _check(options)
+    passes: Counter[str] = Counter()
+    watch = _counting(passes, watch)
+    found = find(documents, target, match=options.match, language=options.language)
+    n = len(found.occurrences)
+    senses.check_n_senses(options.n_senses, n)
+
+    usages = _read(encoder, found.occurrences, watch("read", n), in_detail=n <= DETAILED)
+    model, assignment = senses.induce(
+        usages.vectors, usages.context, target=target, n_senses=options.n_senses, seed=options.seed
+    )
+
+    compared = np.arange(n) if n <= DETAILED else sample(assignment.sense, COMPARED, options.seed)
+    comparison = static.compare(
+        encoder,
+        _detailed(encoder, usages, compared, watch),
+        assignment.sense[compared],
+        ids=[f"u{i}" for i in compared],
+        pairs=options.pairs,
+        seed=options.seed,
+    )
+
+    explained = sample(assignment.sense, options.explained, options.seed)
+    attributions: tuple[Attribution, ...] = ()
+    if options.drivers != "none":
+        shown = _detailed(encoder, usages, explained, watch)
+        attributions = drivers.explain(
+            encoder,
+            shown,
+            model,
+            Assignment(assignment.sense[explained], assignment.confidence[explained]),
+            method=options.drivers,
+            operator=options.operator,
+            budget=options.budget,
+            progress=watch("occlude", drivers.passes(shown, method=options.drivers, budget=options.budget)),
+        )
+    return assemble(
+        found,
+        usages,
+        model,
+        assignment,
+        dict(zip(explained.tolist(), attributions, strict=False)),
+        comparison,
+        target=target,
+        options=options,
+        info=encoder.info,
+        passes=dict(passes),
+    )
+
+
+def sample(sense: IntArray, size: int, seed: int) -> IntArray:
+    """At most `size` indices into N usages, in order, drawn with the seed; each sense keeps its share, at least one."""
+    n = len(sense)
+    if n <= size:
+        return np.arange(n)
+    rng = np.random.default_rng(seed)
+    shuffled = rng.permutation(n)
+    # The r-th drawn of a sense of m usages has the rank (r + 1/2) / m: taking the lowest ranks keeps the shares.
+    rank = np.empty(n)
+    for s in np.unique(sense):
+        own = shuffled[sense[shuffled] == s]
+        rank[own] = (np.arange(len(own)) + 0.5) / len(own)
+        rank[own[0]] = 0
+    return np.sort(np.argsort(rank, kind="stable")[:size])
+
+
+def _read(encoder: Encoder, occurrences: Sequence[Occurrence], progress: Progress, *, in_detail: bool) -> Usages:
+    layers = range(encoder.info.layers + 1) if in_detail else ()
+    return encoder.encode(occurrences, layers=layers, attention=in_detail, progress=progress)
+
+
+def _detailed(encoder: Encoder, usages: Usages, indices: IntArray, watch: Watch) -> Usages:
+    """The usages at the indices, with layers and attention; read again where the first reading did not keep them."""
+    if usages.layers is not None:
+        return usages.take(indices.tolist())
+    chosen = [usages.occurrences[i] for i in indices]
+    return _read(encoder, chosen, watch("read in detail", len(chosen)), in_detail=True)
+
+
+def _check(options: Options) -> None:
+    drivers.check_method(options.drivers)
+    if options.explained < 1:
+        raise BadOption("no usage to explain", remedy="give 1 or more, or drivers 'none'", where=("explained",))
+
+
+def _counting(passes: Counter[str], watch: Watch) -> Watch:
+    """The same watch, which also adds up the readings of each step."""
+
+    def counted(step: str, total: int) -> Progress:
+        inner = watch(step, total)
+
+        def progress(done: int) -> None:
+            passes[step] += done
+            inner(done)
+
+        return progress
+
+    return counted

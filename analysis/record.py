@@ -1,0 +1,202 @@
+"""The Analysis as it is stored, sent and rendered: plain values, no arrays.
+
+Its JSON form is a contract (`schema_version`): fields may be added, not renamed; a part that was not asked for is null.
+Offsets are half-open code points. Effects are differences of probability, attention is a share of 1.
+"""
+
+from __future__ import annotations
+
+import json
+from dataclasses import asdict, dataclass
+from typing import Literal
+
+from pydantic import TypeAdapter, ValidationError
+
+from analysis.errors import BadFile
+
+SCHEMA_VERSION = 1
+Verdict = Literal["several senses", "one sense", "too little data"]
+
+
+@dataclass(frozen=True, slots=True)
+class WordDriver:
+    """A context word of one usage. `effect` is the drop in the probability of the usage's sense without the word.
+
+    `start` and `end` are offsets into the usage's `text`. A negative effect argues against the sense. `attention` is
+    the target's attention to the word, mean over layers and heads: a hypothesis, where the effect is the measurement.
+    """
+
+    word: str
+    start: int
+    end: int
+    effect: float
+    attention: float
+
+
+@dataclass(frozen=True, slots=True)
+class SenseDriver:
+    """A word over all explained usages of a sense: mean effect, its 95 % interval (null at support 1), support.
+
+    `support` is the number of usages that the word was tried in.
+    """
+
+    word: str
+    effect: float
+    low: float | None
+    high: float | None
+    support: int
+
+
+@dataclass(frozen=True, slots=True)
+class Sense:
+    """A group of usages. `label` is made of its drivers; `exemplars` are ids of its most typical usages."""
+
+    id: str
+    label: str
+    size: int
+    share: float
+    stability: float | None
+    exemplars: tuple[str, ...]
+    drivers: tuple[SenseDriver, ...] | None
+    lexicon: None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Usage:
+    """One use of the target: `text[start:end]`.
+
+    `text` is what the model read: the whole text, or for a long one the window around the target, which begins at
+    code point `text_start` of the source. `sense` is null where the model abstains. `drivers` is null where the usage
+    was not explained. `map` places the usage on the sense map (two principal axes). `flags`: "window".
+    """
+
+    id: str
+    source_id: str
+    text: str
+    text_start: int
+    start: int
+    end: int
+    sense: str | None
+    confidence: float
+    drivers: tuple[WordDriver, ...] | None
+    map: tuple[float, float] | None
+    flags: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Form:
+    """A surface form of the target: one static vector, `count` usages."""
+
+    form: str
+    count: int
+
+
+@dataclass(frozen=True, slots=True)
+class LayerSeparation:
+    """How one layer tells the senses apart; `layer` is "static" for the embedding table, 0..L for hidden states.
+
+    cosine      mean over all pairs of usages
+    within      mean over pairs of the same sense;  between  of different senses;  null where there are none
+    auc         probability that a pair of the same sense is more similar than a pair of different senses; 0.5 is chance
+    silhouette  mean cosine silhouette over usages (Rousseeuw 1987), -1 to 1
+    """
+
+    layer: Literal["static"] | int
+    cosine: float | None
+    within: float | None
+    between: float | None
+    auc: float | None
+    silhouette: float | None
+
+
+@dataclass(frozen=True, slots=True)
+class Pair:
+    """Cosines of two usages: of their static vectors, and of their hidden states at layers 0..L."""
+
+    a: str
+    b: str
+    same_sense: bool
+    static: float
+    layers: tuple[float, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class StaticComparison:
+    """The word's static vectors against its contextual ones, over `n` usages; `pairs` only where asked for."""
+
+    n: int
+    forms: tuple[Form, ...]
+    layers: tuple[LayerSeparation, ...]
+    pairs: tuple[Pair, ...] | None
+
+
+@dataclass(frozen=True, slots=True)
+class Notice:
+    """Something the caller should know: `kind` for programs, `message` for people, the texts that it concerns."""
+
+    kind: str
+    message: str
+    source_ids: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Provenance:
+    """Everything needed to do it again: the model by digest, the options, the versions, and what it cost.
+
+    `passes` counts texts through the model, by what they were for.
+    """
+
+    model: str
+    source: str
+    revision: str
+    digest: str
+    causal: bool
+    layers: tuple[int, ...]
+    pooling: str
+    representation: str
+    temperature: float
+    match: str
+    language: str
+    n_senses: int | None
+    drivers: str
+    operator: str
+    budget: int
+    explained: int
+    seed: int
+    passes: dict[str, int]
+    versions: dict[str, str]
+
+
+@dataclass(frozen=True, slots=True)
+class Analysis:
+    """One target over one set of texts. `id` is made of its content: the same analysis has the same id."""
+
+    schema_version: int
+    id: str
+    target: str
+    verdict: Verdict
+    senses: tuple[Sense, ...]
+    usages: tuple[Usage, ...]
+    stability: None
+    faithfulness: None
+    static: StaticComparison | None
+    warnings: tuple[Notice, ...]
+    provenance: Provenance
+
+
+_ANALYSIS = TypeAdapter(Analysis)
+
+
+def to_json(analysis: Analysis) -> str:
+    """The contract's JSON; text stays readable (no \\u escapes)."""
+    return json.dumps(asdict(analysis), ensure_ascii=False, allow_nan=False)
+
+
+def from_json(text: str | bytes) -> Analysis:
+    """The inverse of to_json. Raises BadFile where the text is not an Analysis of this schema."""
+    try:
+        return _ANALYSIS.validate_json(text)
+    except ValidationError as error:
+        raise BadFile(
+            f"not an analysis: {error.errors()[0]['msg']}", remedy="give the JSON that `polyseme senses --json` wrote"
+        ) from error

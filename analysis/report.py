@@ -1,0 +1,136 @@
+"""An Analysis for people and for other programs: CSV, Parquet, and one self-contained HTML file (JSON: record.py)."""
+
+from __future__ import annotations
+
+import csv
+import io
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import jinja2
+
+from analysis.record import Analysis, Sense, Usage
+from analysis.text import context
+
+COLUMNS = ("id", "source_id", "left", "keyword", "right", "sense", "label", "confidence", "start", "end", "drivers")
+LETTERS = "ABCDEFGHIJKLMNOPQRSTUVWXYZ"
+SHAPES = "●■▲◆✚▼"
+SHOWN_DRIVERS = 5
+KWIC_WIDTH = 60
+
+
+def rows(analysis: Analysis) -> list[dict[str, object]]:
+    """A row a usage, in keyword-in-context form; keys are COLUMNS.
+
+    `start` and `end` are code points in the source text; `drivers` the words with a positive effect, strongest first.
+    """
+    labels = {sense.id: sense.label for sense in analysis.senses}
+    return [
+        dict(
+            zip(
+                COLUMNS,
+                (
+                    usage.id,
+                    usage.source_id,
+                    *context(usage.text, usage.start, usage.end, KWIC_WIDTH),
+                    usage.sense,
+                    usage.sense and labels[usage.sense],
+                    usage.confidence,
+                    usage.text_start + usage.start,
+                    usage.text_start + usage.end,
+                    None if usage.drivers is None else " ".join(d.word for d in usage.drivers if d.effect > 0),
+                ),
+                strict=True,
+            )
+        )
+        for usage in analysis.usages
+    ]
+
+
+def to_csv(analysis: Analysis) -> str:
+    """RFC 4180 text, header first, lines ended by CR LF. A null is an empty field."""
+    out = io.StringIO()
+    writer = csv.DictWriter(out, COLUMNS)
+    writer.writeheader()
+    writer.writerows(rows(analysis))
+    return out.getvalue()
+
+
+def to_parquet(analysis: Analysis) -> bytes:
+    """The rows as one Parquet file."""
+    import pyarrow as pa
+    import pyarrow.parquet as pq
+
+    texts = {name: pa.string() for name in COLUMNS}
+    schema = pa.schema({**texts, "confidence": pa.float64(), "start": pa.int64(), "end": pa.int64()}.items())
+    sink = pa.BufferOutputStream()
+    pq.write_table(pa.Table.from_pylist(rows(analysis), schema=schema), sink)
+    written: bytes = sink.getvalue().to_pybytes()
+    return written
+
+
+def to_html(analysis: Analysis) -> str:
+    """One HTML file that opens offline: styles inside, no script, no request. All text is escaped."""
+    environment = jinja2.Environment(
+        loader=jinja2.PackageLoader("analysis"), autoescape=True, trim_blocks=True, lstrip_blocks=True,
+        undefined=jinja2.StrictUndefined,
+    )  # fmt: skip
+    by_id = {usage.id: usage for usage in analysis.usages}
+    return environment.get_template("report.html").render(
+        analysis=analysis,
+        senses=[(mark(i), sense, [by_id[u] for u in sense.exemplars]) for i, sense in enumerate(analysis.senses)],
+        marks={sense.id: mark(i) for i, sense in enumerate(analysis.senses)},
+        segments=segments,
+        rows=rows(analysis),
+        bars=_bars(analysis.senses),
+    )
+
+
+@dataclass(frozen=True, slots=True)
+class Mark:
+    """How a sense is told from others without its colour: a letter and a shape; past six, shapes repeat in grey."""
+
+    letter: str
+    shape: str
+    css: str
+
+
+def mark(i: int) -> Mark:
+    """The mark of the i-th sense, counted from 0."""
+    letter = LETTERS[i] if i < len(LETTERS) else f"{LETTERS[i // len(LETTERS) - 1]}{LETTERS[i % len(LETTERS)]}"
+    return Mark(letter, SHAPES[i % len(SHAPES)], f"sense-{i}" if i < len(SHAPES) else "sense-other")
+
+
+@dataclass(frozen=True, slots=True)
+class Segment:
+    """A piece of a usage's text: plain (""), the "target", or a driver ("for", "for strong", "against", ...)."""
+
+    text: str
+    kind: str
+    effect: float | None = None
+
+
+def segments(usage: Usage) -> list[Segment]:
+    """The usage's text in pieces that join back to it, with its strongest drivers marked.
+
+    Shown are at most SHOWN_DRIVERS words whose effect is at least a tenth of the largest; strong is above a half.
+    """
+    tried = sorted(usage.drivers or (), key=lambda driver: -abs(driver.effect))[:SHOWN_DRIVERS]
+    largest = max((abs(driver.effect) for driver in tried), default=0.0)
+    shown: list[tuple[int, int, str, float | None]] = [(usage.start, usage.end, "target", None)]
+    for driver in tried:
+        if largest > 0 and abs(driver.effect) >= largest / 10:
+            kind = ("for" if driver.effect > 0 else "against") + (" strong" if abs(driver.effect) > largest / 2 else "")
+            shown.append((driver.start, driver.end, kind, driver.effect))
+    pieces, position = [], 0
+    for start, end, kind, effect in sorted(shown):
+        pieces.append(Segment(usage.text[position:start], ""))
+        pieces.append(Segment(usage.text[start:end], kind, effect))
+        position = end
+    pieces.append(Segment(usage.text[position:], ""))
+    return [piece for piece in pieces if piece.text]
+
+
+def _bars(senses: Sequence[Sense]) -> float:
+    """The effect that a full bar stands for: the largest of any sense's drivers."""
+    return max((driver.effect for sense in senses for driver in sense.drivers or ()), default=1.0) or 1.0

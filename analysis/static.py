@@ -1,0 +1,87 @@
+"""One static vector against many contextual ones.
+
+The static vector of a surface form is its row of the model's embedding table. It is the same in every sentence, so it
+cannot tell senses apart. Layer 0 is not it: there the position has been added already (Ethayarajh 2019 measures how
+context-specific each layer above is).
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Sequence
+from typing import Literal
+
+import numpy as np
+
+from analysis.record import Form, LayerSeparation, Pair, StaticComparison
+from analysis.senses import separation
+from analysis.types import Encoder, FloatArray, IntArray, Usages
+
+
+def compare(
+    encoder: Encoder, usages: Usages, sense: IntArray, *, ids: Sequence[str], pairs: int = 0, seed: int = 0
+) -> StaticComparison:
+    """How well the static vectors and each layer separate the senses (N) of the usages, which must hold their layers.
+
+    `pairs` is the most pairs of usages to list, drawn with the seed where there are more; `ids` (N) names the usages.
+    """
+    if usages.layers is None:
+        raise ValueError("compare needs usages that were encoded with layers")
+    surfaces = [occurrence.surface for occurrence in usages.occurrences]
+    forms = sorted(Counter(surfaces).items(), key=lambda item: (-item[1], item[0]))
+    row = {form: i for i, (form, _) in enumerate(forms)}
+    static = encoder.static([form for form, _ in forms])[[row[surface] for surface in surfaces]]
+    return StaticComparison(
+        n=len(usages),
+        forms=tuple(Form(form, count) for form, count in forms),
+        layers=(
+            _separated("static", static, sense),
+            *(_separated(layer, usages.layers[:, i], sense) for i, layer in enumerate(usages.layer_ids)),
+        ),
+        pairs=_pairs(static, usages.layers, sense, ids, pairs, seed) if pairs else None,
+    )
+
+
+def cosines(vectors: FloatArray, first: IntArray, second: IntArray) -> FloatArray:
+    """(..., N, D) and P index pairs -> (..., P) cosines; 0 for a zero vector."""
+    unit = _unit(vectors)
+    products: FloatArray = (unit[..., first, :] * unit[..., second, :]).sum(axis=-1)
+    return products
+
+
+def _separated(layer: Literal["static"] | int, vectors: FloatArray, sense: IntArray) -> LayerSeparation:
+    n, unit = len(vectors), _unit(vectors)
+    # Of the summed cosines of all ordered pairs, n are of a usage with itself.
+    overall = (float((unit.sum(axis=0) ** 2).sum()) - n) / (n * (n - 1)) if n > 1 else None
+    return LayerSeparation(layer, _number(overall), *(_number(value) for value in separation(vectors, sense)))
+
+
+def _number(value: float | None) -> float | None:
+    """Rounded for the record; null where undefined."""
+    return None if value is None or np.isnan(value) else round(value, 6)
+
+
+def _unit(vectors: FloatArray) -> FloatArray:
+    unit: FloatArray = vectors / np.maximum(np.linalg.norm(vectors, axis=-1, keepdims=True), 1e-12)
+    return unit
+
+
+def _pairs(
+    static: FloatArray, layers: FloatArray, sense: IntArray, ids: Sequence[str], limit: int, seed: int
+) -> tuple[Pair, ...]:
+    first, second = np.triu_indices(len(ids), k=1)
+    if len(first) > limit:
+        drawn = np.sort(np.random.default_rng(seed).choice(len(first), size=limit, replace=False))
+        first, second = first[drawn], second[drawn]
+    of_static = cosines(static, first, second)
+    of_layers = cosines(np.swapaxes(layers, 0, 1), first, second)
+    return tuple(
+        Pair(
+            a=ids[a],
+            b=ids[b],
+            same_sense=bool(sense[a] == sense[b]),
+            static=round(float(of_static[p]), 6),
+            layers=tuple(round(float(c), 6) for c in of_layers[:, p]),
+        )
+        for p, (a, b) in enumerate(zip(first.tolist(), second.tolist(), strict=True))
+    )

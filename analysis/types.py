@@ -1,0 +1,247 @@
+"""The nouns. N usages, K senses, L layers, H heads, W words, D width; shapes are checked once, here.
+
+Dataclasses that hold arrays compare by identity (`eq=False`). What is stored and sent is in `analysis/record.py`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import Literal, Protocol
+
+import numpy as np
+from numpy.typing import NDArray
+
+from analysis.errors import BadSpan
+
+FloatArray = NDArray[np.float32]
+IntArray = NDArray[np.int64]
+Operator = Literal["delete", "mask"]
+Progress = Callable[[int], None]  # told how many more readings are done
+
+
+def silent(_: int) -> None:
+    """The progress that nobody watches."""
+
+
+@dataclass(frozen=True, slots=True)
+class Span:
+    """Half-open code points: `text[start:end]`."""
+
+    start: int
+    end: int
+
+    def overlaps(self, other: Span) -> bool:
+        return self.start < other.end and other.start < self.end
+
+
+@dataclass(frozen=True, slots=True)
+class Document:
+    """One text as it was read. `spans` are the caller's own occurrences of the target; empty means: find them."""
+
+    text: str
+    id: str
+    spans: tuple[Span, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Occurrence:
+    """One use of the target: `text[start:end]` is its surface form; `target` is what was looked for."""
+
+    text: str
+    target: str
+    start: int
+    end: int
+    source_id: str
+
+    def __post_init__(self) -> None:
+        if not 0 <= self.start < self.end <= len(self.text):
+            raise BadSpan(
+                f"span {self.start}:{self.end} is not inside text {self.source_id!r} of {len(self.text)} characters",
+                remedy="give 0 <= start < end <= length, in code points, end excluded",
+            )
+
+    @property
+    def surface(self) -> str:
+        return self.text[self.start : self.end]
+
+    @property
+    def span(self) -> Span:
+        return Span(self.start, self.end)
+
+
+@dataclass(frozen=True, slots=True)
+class Perturbed:
+    """An occurrence read with some of its context words deleted, or replaced by the mask token."""
+
+    occurrence: Occurrence
+    removed: tuple[Span, ...]
+    operator: Operator = "delete"
+
+
+@dataclass(frozen=True, slots=True)
+class Unit:
+    """A word or subword of a text. A special token has `special` set, its own name as text, and an empty span."""
+
+    text: str
+    start: int
+    end: int
+    special: bool = False
+
+    @property
+    def span(self) -> Span:
+        return Span(self.start, self.end)
+
+
+@dataclass(frozen=True, eq=False)
+class Attention:
+    """Self-attention of one text: `weights[l, h, q, k]` is how much unit q attends to unit k.
+
+    `weights` f32 (L, H, W, W); each row sums to 1. In a causal model, `weights[..., q, k] == 0` for k after q.
+    """
+
+    text: str
+    units: tuple[Unit, ...]
+    weights: FloatArray
+    causal: bool
+
+    def __post_init__(self) -> None:
+        width = len(self.units)
+        if self.weights.ndim != 4 or self.weights.shape[2:] != (width, width):
+            raise ValueError(
+                f"attention of {width} units needs weights (L, H, {width}, {width}), not {self.weights.shape}"
+            )
+
+
+@dataclass(frozen=True, eq=False)
+class Usages:
+    """N readings of the target, in the order asked for.
+
+    vectors   f32 (N, D): the target's last hidden state, mean over its subwords
+    context   f32 (N, D): the last hidden state, mean over the other subwords; zero where the target stands alone
+    words     for each usage the words that were read (W_i), special tokens first and last where the model has them
+    layers    f32 (N, len(layer_ids), D) or None: the target's hidden state at each layer asked for, 0 being the input
+    target_attention   for each usage f32 (L, H, W_i), or None: the target's row of attention over `words`; sums to 1
+    """
+
+    occurrences: tuple[Occurrence, ...]
+    vectors: FloatArray
+    context: FloatArray
+    words: tuple[tuple[Unit, ...], ...]
+    layer_ids: tuple[int, ...] = ()
+    layers: FloatArray | None = None
+    target_attention: tuple[FloatArray, ...] | None = None
+
+    def __post_init__(self) -> None:
+        n = len(self.occurrences)
+        if self.vectors.shape[:1] != (n,) or self.context.shape != self.vectors.shape or len(self.words) != n:
+            raise ValueError(
+                f"{n} occurrences, but vectors {self.vectors.shape}, context {self.context.shape}, {len(self.words)} words"
+            )
+        if self.layers is not None and self.layers.shape[:2] != (n, len(self.layer_ids)):
+            raise ValueError(f"layers {self.layers.shape} for {n} usages and layers {self.layer_ids}")
+
+    def __len__(self) -> int:
+        return len(self.occurrences)
+
+    def take(self, indices: Sequence[int]) -> Usages:
+        """The usages at the indices, in that order."""
+        rows = list(indices)
+        return Usages(
+            occurrences=tuple(self.occurrences[i] for i in rows),
+            vectors=self.vectors[rows],
+            context=self.context[rows],
+            words=tuple(self.words[i] for i in rows),
+            layer_ids=self.layer_ids,
+            layers=None if self.layers is None else self.layers[rows],
+            target_attention=self.target_attention and tuple(self.target_attention[i] for i in rows),
+        )
+
+
+@dataclass(frozen=True, eq=False)
+class SenseModel:
+    """The senses of one target: `centroids` f32 (K, R), means of unit rows in the space of
+    `senses.represent`.
+
+    `sizes` (K) usages a sense; `temperature` turns cosines into probabilities.
+    """
+
+    target: str
+    senses: tuple[str, ...]
+    centroids: FloatArray
+    sizes: IntArray
+    temperature: float
+
+    def __post_init__(self) -> None:
+        if self.centroids.shape[:1] != (len(self.senses),) or self.sizes.shape != (len(self.senses),):
+            raise ValueError(
+                f"{len(self.senses)} senses, but centroids {self.centroids.shape}, sizes {self.sizes.shape}"
+            )
+
+
+@dataclass(frozen=True, eq=False)
+class Assignment:
+    """`sense` int (N), an index into the model's senses; `confidence` f32 (N), its probability."""
+
+    sense: IntArray
+    confidence: FloatArray
+
+
+@dataclass(frozen=True, eq=False)
+class Attribution:
+    """What each context word did to one usage's sense.
+
+    words     (W) the context words, the target and special tokens left out
+    effects   f32 (W): drop in the probability of the assigned sense without the word; NaN where it was not tried
+    attention f32 (W): the target's attention to the word, mean over layers and heads
+    """
+
+    occurrence: Occurrence
+    words: tuple[Unit, ...]
+    effects: FloatArray
+    attention: FloatArray
+    method: str
+
+
+@dataclass(frozen=True, slots=True)
+class ModelInfo:
+    """Which pretrained model: everything a result must say about it. `digest` is the weights' SHA-256.
+
+    `layers` L attention layers (hidden states 0..L), `heads` H, `width` D, `window` the most subwords read at once.
+    """
+
+    name: str
+    source: str
+    revision: str
+    digest: str
+    layers: int
+    heads: int
+    width: int
+    window: int
+    causal: bool
+
+
+class Encoder(Protocol):
+    """Reads texts with one pretrained model. Tests have a fake of it; `analysis/model/encoder.py` the real one."""
+
+    @property
+    def info(self) -> ModelInfo: ...
+
+    def encode(
+        self,
+        readings: Sequence[Occurrence | Perturbed],
+        *,
+        layers: Sequence[int] = (),
+        attention: bool = False,
+        progress: Progress = silent,
+    ) -> Usages:
+        """The target in each reading; results in the order given. `layers` are hidden states to keep, 0..L."""
+        ...
+
+    def attention(self, text: str) -> Attention:
+        """(L, H, T, T) over the subwords of one text, special tokens included."""
+        ...
+
+    def static(self, forms: Sequence[str]) -> FloatArray:
+        """(F, D) rows of the embedding table, mean over a form's subwords: no context and no position in them."""
+        ...

@@ -1,0 +1,97 @@
+"""Contextual vectors of a target, and its static ones."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Sequence
+from dataclasses import asdict
+
+import numpy as np
+from fastapi import APIRouter
+from fastapi.responses import Response
+from pydantic_core import to_json
+
+from analysis.assemble import missing_notices
+from analysis.errors import BadOption, LimitExceeded
+from analysis.text import Found
+from analysis.types import FloatArray, ModelInfo
+from service.api import texts
+from service.api.services import Services, Wired
+from service.problems import documented
+from service.schemas import EmbeddingsOut, EmbeddingsRequest
+
+router = APIRouter(tags=["embeddings"])
+
+
+@router.post("/embeddings", response_model=EmbeddingsOut, responses=documented(400, 413, 415, 422, 503))
+async def embeddings(request: EmbeddingsRequest, services: Wired) -> Response:
+    """The hidden states of a word in the texts, at every layer asked for, and the static vector of each of its forms.
+
+    A vector is the mean over the word's subwords. A long text is read through a window around the word.
+    """
+    model = services.check_model(request.model)
+    _, found = await services.off_loop(texts.read, request, services.settings)
+    content = await services.infer(_answer, services, model, request, found)
+    return Response(content, media_type="application/json")
+
+
+def _answer(services: Services, model: str, request: EmbeddingsRequest, found: Found) -> bytes:
+    encoder = services.encoders[model]
+    layers = _checked_layers(request.layers, encoder.info)
+    _check_size(len(found.occurrences), len(layers), encoder.info.width, services.settings.max_vector_values)
+    usages = encoder.encode(found.occurrences, layers=layers)
+    assert usages.layers is not None  # noqa: S101 - there is at least one layer
+    forms = [form for form, _ in Counter(use.surface for use in found.occurrences).most_common()]
+    return to_json(
+        {
+            "target": request.target,
+            "model": encoder.info.name,
+            "layers": layers,
+            "width": encoder.info.width,
+            "usages": [
+                {
+                    "id": f"u{i}",
+                    "source_id": use.source_id,
+                    "text": use.text,
+                    "start": use.start,
+                    "end": use.end,
+                    "vectors": _rounded(vectors),
+                }
+                for i, (use, vectors) in enumerate(zip(found.occurrences, usages.layers, strict=True))
+            ],
+            "static": [
+                {"form": form, "vector": _rounded(vector)}
+                for form, vector in zip(forms, encoder.static(forms), strict=True)
+            ],
+            "warnings": [asdict(notice) for notice in missing_notices(found, request.target)],
+        }
+    )
+
+
+def _checked_layers(asked: Sequence[int] | None, info: ModelInfo) -> list[int]:
+    """The last where none is asked for. Hidden states are 0..L: one more than there are attention layers."""
+    if asked is None:
+        return [info.layers]
+    for position, layer in enumerate(asked):
+        if layer > info.layers:
+            raise BadOption(
+                f"there is no layer {layer}: the model has hidden states 0 to {info.layers}",
+                remedy=f"choose from 0 to {info.layers}",
+                where=("layers", position),
+            )
+    return list(asked)
+
+
+def _check_size(n_usages: int, n_layers: int, width: int, limit: int) -> None:
+    if n_usages * n_layers * width > limit:
+        raise LimitExceeded(
+            f"{n_usages} usages x {n_layers} layers x {width} numbers are {n_usages * n_layers * width:,}; "
+            f"the limit is {limit:,}",
+            remedy="choose fewer layers, or send fewer texts at a time",
+            where=("layers",) if n_layers > 1 else ("texts",),
+        )
+
+
+def _rounded(vectors: FloatArray) -> list[float]:
+    numbers: list[float] = np.round(vectors.astype(np.float64), 6).tolist()
+    return numbers

@@ -1,0 +1,63 @@
+"""The service: the only place that wires its parts. Importing it loads no model, and not torch."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator, Mapping
+from contextlib import asynccontextmanager
+from importlib.metadata import version
+
+from fastapi import FastAPI
+
+from analysis.types import Encoder
+from service import problems
+from service.api import analyses, attention, compare, docs, embeddings, models, senses, system
+from service.api.body_limit import BodyLimit
+from service.api.services import Services
+from service.encoders import Encoders
+from service.settings import Settings
+from service.store import Store
+
+
+def create_app(settings: Settings, *, encoders: Mapping[str, Encoder], store: Store) -> FastAPI:
+    """The ASGI app over these parts. It closes the store when it shuts down."""
+
+    @asynccontextmanager
+    async def lifespan(_: FastAPI) -> AsyncIterator[None]:
+        yield
+        store.close()
+
+    app = FastAPI(
+        title="Polyseme",
+        version=version("polyseme"),
+        summary="Word senses from contextual vectors, and the context words that drove each.",
+        description="Offsets are half-open code points. Errors are problem details (RFC 9457).",
+        docs_url=None,
+        redoc_url=None,
+        lifespan=lifespan,
+    )
+    app.state.services = Services(settings, encoders, store)
+    app.add_middleware(BodyLimit, limit=settings.max_body_bytes)
+    problems.install(app)
+    docs.install(app)
+    for noun in (senses, compare, attention, embeddings, analyses, models):
+        app.include_router(noun.router, prefix="/v1")
+    app.include_router(system.router)
+    return app
+
+
+def build(settings: Settings) -> FastAPI:
+    """The app of `polyseme serve`: models from the settings' home, the settings' database.
+
+    Raises StoreError where the database cannot be used.
+    """
+    names = dict.fromkeys((settings.model, *settings.models))  # each once, the default first
+    return create_app(
+        settings, encoders=Encoders(names, lambda name: _load(name, settings)), store=Store(settings.database)
+    )
+
+
+def _load(name: str, settings: Settings) -> Encoder:
+    from analysis.catalogue import resolve
+    from analysis.model.encoder import load
+
+    return load(resolve(name, settings.home))

@@ -1,0 +1,298 @@
+"""What requests and answers look like. An Analysis describes itself: `analysis/record.py` is its schema.
+
+Offsets are half-open code points. What one request may hold in all is in the settings, and in GET /v1/models.
+"""
+
+from __future__ import annotations
+
+import re
+from typing import Annotated, Literal
+
+from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, JsonValue, model_validator
+from pydantic_core import PydanticCustomError
+
+from analysis.assemble import Options
+from analysis.drivers import Method
+from analysis.record import Notice
+from analysis.text import Match
+from analysis.types import Operator
+from service.settings import MOST_TEXTS
+
+SENTENCES: list[JsonValue] = [
+    "I went to the bank to deposit money.",
+    "The bank lent us the money for the house.",
+    "I sat by the bank watching the river.",
+    "The river rose over its banks.",
+]
+LARGEST_SEED = 2**32 - 1
+MOST_FIELDS = 50
+SURROGATE = re.compile("[\ud800-\udfff]")
+
+
+def _whole(text: str) -> str:
+    # A JSON escape such as "\ud800" is half of a pair; it stands for no character, and UTF-8 has no form for it.
+    if SURROGATE.search(text):
+        raise PydanticCustomError(
+            "surrogate", "half of a surrogate pair is not a character", {"remedy": "write the whole character"}
+        )
+    return text
+
+
+def _one_line(name: str) -> str:
+    # Names are kept in columns of the database, and PostgreSQL's text cannot hold NUL.
+    if "\0" in name:
+        raise PydanticCustomError("nul", "there is a NUL character in it", {"remedy": "leave it out"})
+    return name
+
+
+def _distinct(indices: list[int]) -> list[int]:
+    if len(set(indices)) < len(indices):
+        raise PydanticCustomError("twice", "a number stands twice in the list", {"remedy": "give each once"})
+    return indices
+
+
+def _as_object(text: object) -> object:
+    return {"text": text} if isinstance(text, str) else text
+
+
+Text = Annotated[str, AfterValidator(_whole)]
+Name = Annotated[str, Field(min_length=1, max_length=200), AfterValidator(_whole), AfterValidator(_one_line)]
+Count = Annotated[int, Field(strict=True, ge=1)]
+Offset = Annotated[int, Field(strict=True, ge=0)]
+Indices = Annotated[
+    list[Offset],
+    Field(fail_fast=True, min_length=1, json_schema_extra={"uniqueItems": True}),
+    AfterValidator(_distinct),
+]
+
+
+class Request(BaseModel):
+    """An unknown field is refused: a misspelt option would otherwise be lost in silence."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    @model_validator(mode="before")
+    @classmethod
+    def _few(cls, fields: object) -> object:
+        # To list each of a hundred thousand unknown fields would hold up the event loop.
+        if isinstance(fields, dict) and len(fields) > MOST_FIELDS:
+            remedy = {"remedy": "leave out what /docs does not list"}
+            raise PydanticCustomError("too_many_fields", "there are far too many fields", remedy)
+        return fields
+
+
+class TextIn(Request):
+    """A text with an id of the caller's own, or with the target's places in it."""
+
+    text: Text = Field(json_schema_extra={"minLength": 1})
+    id: Name | None = Field(
+        default=None, description="shown as `source_id`; its number in the list, from 1, when left out"
+    )
+    spans: Annotated[list[tuple[Offset, Offset]], Field(fail_fast=True)] | None = Field(
+        default=None, description="the target's places: half-open code points; found when left out or empty"
+    )
+
+
+Texts = Annotated[
+    list[Annotated[TextIn, BeforeValidator(_as_object, json_schema_input_type=str | TextIn)]],
+    Field(
+        fail_fast=True,
+        max_length=MOST_TEXTS,
+        description="each a string, or an object with an id or spans",
+        examples=[SENTENCES],
+        json_schema_extra={"minItems": 1},
+    ),
+]
+ModelName = Annotated[
+    Name | None,
+    Field(default=None, description="a name of GET /v1/models; the default model when null", examples=["mpnet"]),
+]
+
+
+class TargetRequest(Request):
+    """A word, and texts that use it."""
+
+    target: Name = Field(description="the ambiguous word, or several words", examples=["bank"])
+    texts: Texts
+    model: ModelName
+    match: Match = Field(default="lemma", description='"lemma": bank also finds Banks; "exact": this form only')
+    language: Name = Field(default="en", description="the language of the lemmas, as a two-letter code")
+
+
+class GroupedRequest(TargetRequest):
+    """Usages to group into senses."""
+
+    n_senses: Count | None = Field(default=None, description="how many senses; from the data when null")
+    seed: Annotated[Offset, Field(le=LARGEST_SEED)] = Field(default=0, description="the same seed, the same answer")
+
+
+class SensesRequest(GroupedRequest):
+    """The main job: senses, and what drove each."""
+
+    model_config = ConfigDict(json_schema_extra={"examples": [{"target": "bank", "texts": SENTENCES}]})
+
+    drivers: Method = Field(default="occlusion", description='"attention" costs nothing and proves nothing')
+    operator: Operator = Field(default="delete", description="occlusion deletes words, or masks them")
+    budget: Annotated[Count, Field(le=64)] = Field(default=16, description="most words tried for a usage")
+    explained: Annotated[Count, Field(le=1000)] = Field(
+        default=100, description="most usages explained, a seeded sample where there are more"
+    )
+
+    def options(self) -> Options:
+        """What was chosen, in the terms of the library."""
+        return Options(
+            match=self.match,
+            language=self.language,
+            n_senses=self.n_senses,
+            drivers=self.drivers,
+            operator=self.operator,
+            budget=self.budget,
+            explained=self.explained,
+            seed=self.seed,
+        )
+
+
+class CompareRequest(GroupedRequest):
+    """The one static vector against the contextual ones."""
+
+    model_config = ConfigDict(json_schema_extra={"examples": [{"target": "bank", "texts": SENTENCES, "pairs": 6}]})
+
+    pairs: Annotated[Count, Field(le=10_000)] = Field(
+        default=200, description="most pairs of usages listed, a seeded sample where there are more"
+    )
+
+    def options(self) -> Options:
+        """What was chosen, in the terms of the library."""
+        return Options(
+            match=self.match,
+            language=self.language,
+            n_senses=self.n_senses,
+            drivers="none",
+            pairs=self.pairs,
+            seed=self.seed,
+        )
+
+
+class EmbeddingsRequest(TargetRequest):
+    """The target's contextual vectors."""
+
+    model_config = ConfigDict(
+        json_schema_extra={"examples": [{"target": "bank", "texts": SENTENCES[:2], "layers": [0, 12]}]}
+    )
+
+    layers: Indices | None = Field(
+        default=None, description="hidden states: 0 is the input, the number of layers is the last, the default"
+    )
+
+
+class AttentionRequest(Request):
+    """One text to read."""
+
+    model_config = ConfigDict(
+        json_schema_extra={"examples": [{"text": "The bank by the river", "layers": [0, 11], "heads": [0]}]}
+    )
+
+    text: Text = Field(json_schema_extra={"minLength": 1}, examples=["The bank by the river"])
+    model: ModelName
+    layers: Indices | None = Field(default=None, description="counted from 0; all when null")
+    heads: Indices | None = Field(default=None, description="counted from 0; all when null")
+    unit: Literal["word", "subword"] = Field(
+        default="word", description="words: the sum over key pieces, the mean over query pieces"
+    )
+
+
+class UnitOut(BaseModel):
+    """A word or subword: `text[start:end]`. A special token has its own name as text, and an empty span."""
+
+    text: str
+    start: int
+    end: int
+    special: bool
+
+
+class AttentionOut(BaseModel):
+    """Self-attention by unit."""
+
+    text: str
+    model: str
+    unit: Literal["word", "subword"]
+    causal: bool = Field(description="no unit attends to what comes after it: those weights are 0")
+    layers: list[int]
+    heads: list[int]
+    units: list[UnitOut]
+    weights: list[list[list[list[float]]]] = Field(
+        description="(layers, heads, units, units), to 6 digits; weights[l][h][q][k]: how much q attends to k; "
+        "each row sums to 1"
+    )
+
+
+class UsageVectors(BaseModel):
+    """One use of the target, `text[start:end]`, and its vector at each layer asked for."""
+
+    id: str
+    source_id: str
+    text: str
+    start: int
+    end: int
+    vectors: list[list[float]] = Field(description="(layers, width), to 6 digits")
+
+
+class FormVector(BaseModel):
+    """The row of the embedding table for a surface form, the mean over its subwords: no context, no position."""
+
+    form: str
+    vector: list[float] = Field(description="(width), to 6 digits")
+
+
+class EmbeddingsOut(BaseModel):
+    """The target's vectors in context, and its static ones."""
+
+    target: str
+    model: str
+    layers: list[int]
+    width: int
+    usages: list[UsageVectors]
+    static: list[FormVector] = Field(description="the forms that occur, the most frequent first")
+    warnings: list[Notice]
+
+
+class ModelOut(BaseModel):
+    """A model that requests may name. What it can do is known once it is loaded, at its first use."""
+
+    name: str
+    default: bool
+    loaded: bool
+    source: str | None = None
+    revision: str | None = None
+    digest: str | None = Field(default=None, description="SHA-256 of the weights")
+    layers: int | None = Field(default=None, description="attention layers; hidden states are 0 to this number")
+    heads: int | None = None
+    width: int | None = None
+    window: int | None = Field(default=None, description="most subwords read at once")
+    causal: bool | None = None
+
+
+class Limits(BaseModel):
+    """What one request may hold."""
+
+    model_config = ConfigDict(from_attributes=True)
+
+    max_body_bytes: int
+    max_texts: int
+    max_characters: int
+    max_usages: int
+    max_vector_values: int
+    max_attention_cells: int
+
+
+class ModelsOut(BaseModel):
+    """What can be asked for."""
+
+    models: list[ModelOut]
+    limits: Limits
+
+
+class Status(BaseModel):
+    """The service answers."""
+
+    status: Literal["alive", "ready"]

@@ -1,0 +1,41 @@
+"""Settings, read once from the environment and then passed down; nothing else reads the environment."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from platformdirs import user_data_path
+from pydantic import Field
+from pydantic_settings import BaseSettings, SettingsConfigDict
+
+MOST_TEXTS = 20_000  # whatever the setting: a request is checked on the event loop, which this keeps short
+
+
+class Settings(BaseSettings):
+    """`POLYSEME_` and the field's name in capitals, e.g. `POLYSEME_MODEL=minilm`."""
+
+    model_config = SettingsConfigDict(env_prefix="POLYSEME_", extra="ignore")
+
+    home: Path = Field(
+        default_factory=lambda: user_data_path("polyseme"), description="folder of the models and of the data"
+    )
+    model: str = Field(default="mpnet", description="the model used where a request names none")
+    models: tuple[str, ...] = Field(
+        default=("mpnet", "minilm", "smollm2"), description="the models that requests may name, as a JSON list"
+    )
+    database_url: str = Field(default="", description="where analyses are kept; empty: SQLite in the home folder")
+    max_body_bytes: int = Field(default=2_000_000, ge=1, description="largest body of a request")
+    max_texts: int = Field(default=1_000, ge=1, le=MOST_TEXTS, description="most texts in a request")
+    max_characters: int = Field(default=100_000, ge=1, description="longest text in a request, in code points")
+    max_usages: int = Field(default=2_000, ge=1, description="most occurrences of the target in a request")
+    max_vector_values: int = Field(
+        default=2_000_000, ge=1, description="most numbers in an answer of vectors: usages x layers x width"
+    )
+    max_attention_cells: int = Field(
+        default=2_000_000, ge=1, description="most weights in an answer: layers x heads x units x units"
+    )
+
+    @property
+    def database(self) -> str:
+        """The database's URL."""
+        return self.database_url or f"sqlite:///{self.home / 'polyseme.db'}"

@@ -1,0 +1,118 @@
+from __future__ import annotations
+
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+
+import pytest
+from sqlalchemy import text, update
+
+from analysis.pipeline import analyse
+from analysis.record import Analysis
+from analysis.text import documents
+from service.encoders import Encoders, ModelUnavailable
+from service.store import ANALYSES, NotFound, Store, StoreError
+from tests.api.conftest import MONEY, RIVER
+from tests.fake import FakeEncoder
+
+
+@pytest.fixture(scope="module")
+def analysis() -> Analysis:
+    return analyse(FakeEncoder(), documents([*RIVER, *MONEY, "an “über” bank 🏦\0"]), "bank")
+
+
+@pytest.fixture(params=["sqlite://", "file"])
+def store(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Store]:
+    url = f"sqlite:///{tmp_path}/new folder/a.db" if request.param == "file" else request.param
+    store = Store(url)
+    yield store
+    store.close()
+
+
+def test_what_is_saved_comes_back_the_same(store: Store, analysis: Analysis) -> None:
+    store.save(analysis)
+    store.save(analysis)
+    assert store.get(analysis.id) == analysis
+    store.ping()
+
+
+def test_what_is_deleted_is_gone(store: Store, analysis: Analysis) -> None:
+    store.save(analysis)
+    store.delete(analysis.id)
+    with pytest.raises(NotFound, match=analysis.id):
+        store.get(analysis.id)
+    with pytest.raises(NotFound):
+        store.delete(analysis.id)
+
+
+def test_threads_may_save_the_same_at_once(store: Store, analysis: Analysis) -> None:
+    with ThreadPoolExecutor(8) as pool:
+        list(pool.map(store.save, [analysis] * 16))
+    assert store.get(analysis.id) == analysis
+
+
+def test_a_file_is_kept_and_in_wal_mode(tmp_path: Path, analysis: Analysis) -> None:
+    url = f"sqlite:///{tmp_path}/a.db"
+    first = Store(url)
+    first.save(analysis)
+    first.close()
+    again = Store(url)
+    assert again.get(analysis.id) == analysis
+    with again._engine.connect() as connection:
+        assert connection.scalar(text("PRAGMA journal_mode")) == "wal"
+        assert connection.scalar(text("PRAGMA foreign_keys")) == 1
+        assert connection.scalar(text("PRAGMA busy_timeout")) == 5000
+    again.close()
+
+
+def test_a_body_of_another_version_is_the_stores_fault(store: Store, analysis: Analysis) -> None:
+    store.save(analysis)
+    with store._engine.begin() as connection:
+        connection.execute(update(ANALYSES).values(body='{"schema_version": 99}'))
+    with pytest.raises(StoreError, match="another version"):
+        store.get(analysis.id)
+
+
+@pytest.mark.parametrize("url", ["nonsense", "oracle9://x", "sqlite:////proc/none/a.db"])
+def test_a_database_that_cannot_be_used(url: str) -> None:
+    with pytest.raises(StoreError):
+        Store(url)
+
+
+def test_an_encoder_is_loaded_once_and_only_by_its_name() -> None:
+    loaded: list[str] = []
+
+    def load(name: str) -> FakeEncoder:
+        loaded.append(name)
+        return FakeEncoder()
+
+    encoders = Encoders(["a", "b"], load)
+    assert list(encoders) == ["a", "b"]
+    assert "a" in encoders
+    assert "/etc" not in encoders
+    assert encoders.info("a") is None
+    assert loaded == []
+    with ThreadPoolExecutor(8) as pool:
+        assert len(set(map(id, pool.map(encoders.__getitem__, ["a"] * 16)))) == 1
+    assert loaded == ["a"]
+    assert encoders.info("a") == FakeEncoder().info
+    with pytest.raises(KeyError):
+        encoders["/etc"]
+
+
+def test_a_model_that_failed_to_load_is_tried_again() -> None:
+    from analysis.errors import DigestMismatch
+
+    answers: list[FakeEncoder | Exception] = [DigestMismatch("/secret", remedy="pull"), FakeEncoder()]
+
+    def load(name: str) -> FakeEncoder:
+        answer = answers.pop(0)
+        if isinstance(answer, Exception):
+            raise answer
+        return answer
+
+    encoders = Encoders(["a"], load)
+    with pytest.raises(ModelUnavailable) as caught:
+        encoders["a"]
+    assert "secret" not in str(caught.value)
+    assert encoders["a"].info.name == "fake"

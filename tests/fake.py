@@ -1,0 +1,152 @@
+"""An Encoder without weights, so that most tests need no model: same layouts, windows and shapes as the real one.
+
+A word is one piece; its vector comes from its letters. A hidden state is the word's own vector mixed with the mean of
+its context, more of it at each layer, so that usages with words in common are near each other, as in a real model.
+"""
+
+from __future__ import annotations
+
+import zlib
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+
+import numpy as np
+
+from analysis.attention import pool_keys
+from analysis.errors import BadText
+from analysis.model.reading import Reading, Specials, perturb, read, tokens
+from analysis.text import words
+from analysis.types import (
+    Attention,
+    FloatArray,
+    ModelInfo,
+    Occurrence,
+    Perturbed,
+    Progress,
+    Unit,
+    Usages,
+    silent,
+)
+
+SPECIALS = Specials(((1, Unit("[CLS]", 0, 0, True)),), ((2, Unit("[SEP]", 0, 0, True)),))
+MASK = 3
+# Words that say little take no part in the mean of the context, as a trained model would have learnt.
+LITTLE = frozenset(
+    [
+        "a",
+        "an",
+        "and",
+        "at",
+        "by",
+        "for",
+        "from",
+        "i",
+        "in",
+        "into",
+        "is",
+        "it",
+        "my",
+        "of",
+        "on",
+        "our",
+        "the",
+        "to",
+        "was",
+        "we",
+    ]
+)
+
+
+@dataclass
+class FakeEncoder:
+    """Counts what it is asked for in `asked`, so that a test can say what something costs."""
+
+    causal: bool = False
+    window: int = 64
+    width: int = 24
+    layers: int = 3
+    heads: int = 2
+    asked: list[int] = field(default_factory=list)
+
+    @property
+    def info(self) -> ModelInfo:
+        return ModelInfo(
+            name="fake",
+            source="tests",
+            revision="1",
+            digest="0" * 64,
+            layers=self.layers,
+            heads=self.heads,
+            width=self.width,
+            window=self.window,
+            causal=self.causal,
+        )
+
+    def encode(
+        self,
+        readings: Sequence[Occurrence | Perturbed],
+        *,
+        layers: Sequence[int] = (),
+        attention: bool = False,
+        progress: Progress = silent,
+    ) -> Usages:
+        self.asked.append(len(readings))
+        laid = [self._read(item) for item in readings]
+        hidden = np.stack([self._hidden(reading) for reading in laid])  # (N, L+1, D)
+        rows = tuple(self._row(reading) for reading in laid)
+        progress(len(readings))
+        return Usages(
+            occurrences=tuple(r.occurrence if isinstance(r, Perturbed) else r for r in readings),
+            vectors=hidden[:, -1],
+            context=np.stack([self._context(reading) for reading in laid]),
+            words=tuple(reading.units for reading in laid),
+            layer_ids=tuple(layers),
+            layers=hidden[:, list(layers)] if layers else None,
+            target_attention=rows if attention else None,
+        )
+
+    def attention(self, text: str) -> Attention:
+        units = (SPECIALS.before[0][1], *words(text), SPECIALS.after[0][1])
+        if not 2 < len(units) <= self.window:
+            raise BadText(f"the text has {len(units) - 2} words", remedy="give one sentence", where=("text",))
+        n = len(units)
+        weights = np.ones((n, n), dtype=np.float32)
+        if self.causal:
+            weights = np.tril(weights)
+        weights /= weights.sum(axis=1, keepdims=True)
+        return Attention(text, units, np.broadcast_to(weights, (self.layers, self.heads, n, n)).copy(), self.causal)
+
+    def static(self, forms: Sequence[str]) -> FloatArray:
+        return np.stack([self._vector(zlib.crc32(form.lower().encode())) for form in forms])
+
+    def _read(self, item: Occurrence | Perturbed) -> Reading:
+        occurrence = item.occurrence if isinstance(item, Perturbed) else item
+        found = words(occurrence.text)
+        ids = [zlib.crc32(unit.text.lower().encode()) for unit in found]
+        whole = tokens(occurrence.text, ids, [(unit.start, unit.end) for unit in found], found)
+        reading = read(occurrence, whole, SPECIALS, self.window)
+        return perturb(reading, item.removed, item.operator, MASK) if isinstance(item, Perturbed) else reading
+
+    def _hidden(self, reading: Reading) -> FloatArray:
+        """(L+1, D): at layer 0 the word and its position, then more and more of the context."""
+        own = np.mean([self._vector(i) for i in reading.ids[reading.target]], axis=0)
+        position = 0.1 * np.sin(np.flatnonzero(reading.target)[0] * np.arange(1, self.width + 1))
+        context = self._context(reading)
+        mix = np.linspace(0, 0.9, self.layers + 1)[:, None]
+        return ((1 - mix) * (own + position) + mix * context).astype(np.float32)
+
+    def _context(self, reading: Reading) -> FloatArray:
+        little = {zlib.crc32(word.encode()) for word in LITTLE}
+        vectors = [self._vector(i) for i in reading.ids[reading.context] if int(i) not in little]
+        return np.mean(vectors, axis=0, dtype=np.float32) if vectors else np.zeros(self.width, dtype=np.float32)
+
+    def _row(self, reading: Reading) -> FloatArray:
+        """(L, H, W): even over the words read; a causal target sees nothing after itself."""
+        row = np.ones(len(reading), dtype=np.float32)
+        if self.causal:
+            row[np.flatnonzero(reading.target)[-1] + 1 :] = 0
+        pooled = pool_keys(row / row.sum(), reading.unit_of, len(reading.units))
+        return np.broadcast_to(pooled, (self.layers, self.heads, len(pooled))).copy()
+
+    def _vector(self, seed: int) -> FloatArray:
+        return np.random.default_rng(int(seed)).standard_normal(self.width).astype(np.float32)

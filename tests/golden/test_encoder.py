@@ -1,0 +1,172 @@
+"""The real models against a plain transformers call: the hardest claims, within 1e-5."""
+
+import numpy as np
+import pytest
+import torch
+from transformers import AutoModel, AutoTokenizer
+
+from analysis.attention import by_word
+from analysis.catalogue import ModelFolder, resolve
+from analysis.errors import BadText, UnsupportedModel
+from analysis.model.encoder import TransformerEncoder, load
+from analysis.text import documents, find
+from analysis.types import Occurrence, Perturbed, Span
+from service.settings import Settings
+
+TEXTS = [
+    "I went to the bank to deposit money",
+    "I sat by the bank watching the river",
+    "The riverbanks were muddy, but the bank (an old one) stood: its banker smiled.",
+    "🏦 Le café près de la bank… naïve",
+    "bank",
+]
+
+
+def folder(name: str) -> ModelFolder:
+    return resolve(name, Settings().home)
+
+
+@pytest.fixture(scope="module", params=["minilm", "smollm2"])
+def encoder(request: pytest.FixtureRequest) -> TransformerEncoder:
+    return load(folder(request.param))
+
+
+@pytest.fixture(scope="module")
+def minilm() -> TransformerEncoder:
+    return load(folder("minilm"))
+
+
+def plain(encoder: TransformerEncoder, text: str):  # type: ignore[no-untyped-def]
+    """What a user would write: the whole text, one at a time, everything kept."""
+    where = folder(encoder.info.name)
+    extra = {"gguf_file": where.weights} if where.weights.endswith(".gguf") else {}
+    tokenizer = AutoTokenizer.from_pretrained(where.path, local_files_only=True, **extra)
+    model = _model(encoder.info.name)
+    encoded = tokenizer(text, return_tensors="pt", return_offsets_mapping=True)
+    offsets = encoded.pop("offset_mapping")[0].tolist()
+    encoded.pop("token_type_ids", None)
+    with torch.inference_mode():
+        output = model(**encoded, output_attentions=True, output_hidden_states=True)
+    return offsets, output
+
+
+_MODELS: dict[str, object] = {}
+
+
+def _model(name: str):  # type: ignore[no-untyped-def]
+    if name not in _MODELS:
+        where = folder(name)
+        extra = {"gguf_file": where.weights} if where.weights.endswith(".gguf") else {}
+        _MODELS[name] = AutoModel.from_pretrained(
+            where.path, local_files_only=True, attn_implementation="eager", dtype=torch.float32, **extra
+        ).eval()
+    return _MODELS[name]
+
+
+def occurrences(texts: list[str]) -> tuple[Occurrence, ...]:
+    return find(documents(texts), "bank").occurrences
+
+
+def test_vectors_layers_and_rows_equal_a_plain_call(encoder: TransformerEncoder) -> None:
+    found = occurrences(TEXTS)
+    layers = range(encoder.info.layers + 1)
+    usages = encoder.encode(found, layers=layers, attention=True)
+    for i, occurrence in enumerate(found):
+        offsets, output = plain(encoder, occurrence.text)
+        target = [t for t, (a, b) in enumerate(offsets) if a < occurrence.end and b > occurrence.start]
+        hidden = torch.stack(output.hidden_states)[:, 0, target].mean(1).numpy()
+        scale = np.abs(hidden).max(axis=1, keepdims=True)
+        np.testing.assert_allclose(usages.layers[i] / scale, hidden / scale, atol=1e-5)
+        last = output.last_hidden_state[0, target].mean(0).numpy()
+        np.testing.assert_allclose(usages.vectors[i] / scale[-1], last / scale[-1], atol=1e-5)
+        rows = torch.stack(output.attentions)[:, 0][:, :, target].mean(2).numpy()
+        for w, unit in enumerate(usages.words[i]):
+            if not unit.special:
+                keys = [t for t, (a, b) in enumerate(offsets) if a < unit.end and b > unit.start]
+                np.testing.assert_allclose(usages.target_attention[i][..., w], rows[..., keys].sum(-1), atol=1e-5)
+
+
+def test_attention_equals_a_plain_call(encoder: TransformerEncoder) -> None:
+    for text in TEXTS:
+        _, output = plain(encoder, text)
+        attention = encoder.attention(text)
+        np.testing.assert_allclose(attention.weights, torch.stack(output.attentions)[:, 0].numpy(), atol=1e-5)
+
+
+def test_rows_sum_to_one_and_a_causal_row_sees_no_future(encoder: TransformerEncoder) -> None:
+    for attention in (encoder.attention(TEXTS[2]), by_word(encoder.attention(TEXTS[2]))):
+        np.testing.assert_allclose(attention.weights.sum(-1), 1, atol=1e-5)
+        future = np.triu(np.ones(attention.weights.shape[-2:], dtype=bool), k=1)
+        assert (attention.weights[..., future] == 0).all() == encoder.info.causal
+    usages = encoder.encode(occurrences(TEXTS), attention=True)
+    for row in usages.target_attention:
+        np.testing.assert_allclose(row.sum(-1), 1, atol=1e-5)
+
+
+def test_batched_equals_single_in_any_order(encoder: TransformerEncoder) -> None:
+    found = occurrences(TEXTS * 3)
+    together = encoder.encode(found[::-1])
+    for i, occurrence in enumerate(found[::-1]):
+        alone = encoder.encode([occurrence])
+        scale = np.abs(alone.vectors).max()
+        np.testing.assert_allclose(together.vectors[i] / scale, alone.vectors[0] / scale, atol=1e-5)
+        np.testing.assert_allclose(together.context[i] / scale, alone.context[0] / scale, atol=1e-5)
+
+
+def test_equal_texts_have_equal_vectors(minilm: TransformerEncoder) -> None:
+    usages = minilm.encode(occurrences([TEXTS[0], *TEXTS, TEXTS[0]]))
+    assert np.array_equal(usages.vectors[0], usages.vectors[1])
+    assert np.array_equal(usages.vectors[0], usages.vectors[-1])
+
+
+def test_a_deleted_word_equals_the_text_without_it(minilm: TransformerEncoder) -> None:
+    whole, shorter = TEXTS[0], "I went to the bank to deposit"
+    without = minilm.encode([Perturbed(occurrences([whole])[0], (Span(30, 35),))])
+    direct = minilm.encode(occurrences([shorter]))
+    np.testing.assert_allclose(without.vectors, direct.vectors, atol=1e-5)
+    np.testing.assert_allclose(without.context, direct.context, atol=1e-5)
+
+
+def test_a_masked_word_equals_the_text_with_the_mask(minilm: TransformerEncoder) -> None:
+    masked = minilm.encode([Perturbed(occurrences([TEXTS[0]])[0], (Span(30, 35),), "mask")])
+    direct = minilm.encode(occurrences(["I went to the bank to deposit [MASK]"]))
+    np.testing.assert_allclose(masked.vectors, direct.vectors, atol=1e-5)
+
+
+def test_a_decoder_has_no_mask(encoder: TransformerEncoder) -> None:
+    reading = Perturbed(occurrences([TEXTS[0]])[0], (Span(30, 35),), "mask")
+    if encoder.info.causal:
+        with pytest.raises(UnsupportedModel, match="no mask token"):
+            encoder.encode([reading])
+    else:
+        assert encoder.encode([reading]).vectors.shape == (1, encoder.info.width)
+
+
+def test_a_long_text_is_read_through_a_window(minilm: TransformerEncoder) -> None:
+    filler = "The weather was fine and nothing at all happened. " * 300
+    text = filler + "She rowed to the bank of the river." + filler
+    [far] = minilm.encode(occurrences([text])).words
+    assert sum(not unit.special for unit in far) > 400
+    assert {"rowed", "bank", "river"} <= {unit.text for unit in far}
+    with pytest.raises(BadText, match="subwords; an attention matrix takes 1 to 510"):
+        minilm.attention(text)
+
+
+def test_the_static_vector_is_the_row_of_the_table(encoder: TransformerEncoder) -> None:
+    table = _model(encoder.info.name).get_input_embeddings().weight.detach().numpy()
+    once, again = encoder.static(["bank", "river"])[0], encoder.static(["bank"])[0]
+    assert np.array_equal(once, again)
+    assert (np.abs(table - once).max(axis=1) < 1e-6).any()
+
+
+def test_layer_0_already_holds_the_position(minilm: TransformerEncoder) -> None:
+    usages = minilm.encode(occurrences(["bank here", "here is the bank"]), layers=[0])
+    assert np.abs(usages.layers[0] - usages.layers[1]).max() > 1e-3
+
+
+def test_what_is_known_of_the_models(encoder: TransformerEncoder) -> None:
+    info = encoder.info
+    expected = {"minilm": (6, 12, 384, False), "smollm2": (30, 9, 576, True)}[info.name]
+    assert (info.layers, info.heads, info.width, info.causal) == expected
+    assert info.window == 512
+    assert len(info.digest) == 64

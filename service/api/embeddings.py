@@ -30,8 +30,9 @@ async def embeddings(request: EmbeddingsRequest, services: Wired) -> Response:
     A vector is the mean over the word's subwords. A long text is read through a window around the word.
     """
     model = services.check_model(request.model)
-    _, found = await services.off_loop(texts.read, request, services.settings)
-    content = await services.infer(_answer, services, model, request, found)
+    documents, found = await services.off_loop(texts.read, request, services.settings)
+    with texts.placing(documents):
+        content = await services.infer(_answer, services, model, request, found)
     return Response(content, media_type="application/json")
 
 

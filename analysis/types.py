@@ -136,7 +136,8 @@ class Usages:
         n = len(self.occurrences)
         if self.vectors.shape[:1] != (n,) or self.context.shape != self.vectors.shape or len(self.words) != n:
             raise ValueError(
-                f"{n} occurrences, but vectors {self.vectors.shape}, context {self.context.shape}, {len(self.words)} words"
+                f"{n} occurrences, but vectors {self.vectors.shape}, context {self.context.shape}, "
+                f"{len(self.words)} words"
             )
         if self.layers is not None and self.layers.shape[:2] != (n, len(self.layer_ids)):
             raise ValueError(f"layers {self.layers.shape} for {n} usages and layers {self.layer_ids}")

@@ -260,11 +260,11 @@ def _analyse(
 
 
 def _documents(file: str, text_field: str, id_field: str | None) -> list[Document]:
-    from analysis import text
+    from analysis import corpus
 
     if file == "-":
-        return text.read_stream(sys.stdin.buffer, text_field=text_field, id_field=id_field)
-    return text.read_file(Path(file), text_field=text_field, id_field=id_field)
+        return corpus.read_stream(sys.stdin.buffer, text_field=text_field, id_field=id_field)
+    return corpus.read_file(Path(file), text_field=text_field, id_field=id_field)
 
 
 def _encoder(model: str | None) -> Encoder:

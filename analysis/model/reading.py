@@ -77,7 +77,8 @@ def read(occurrence: Occurrence, whole: Tokens, specials: Specials, window: int)
     positions = overlapping(whole.starts, whole.ends, occurrence.span)
     if not len(positions):
         raise BadSpan(
-            f"the model's tokenizer sees nothing at {occurrence.start}:{occurrence.end} of text {occurrence.source_id!r}",
+            f"the model's tokenizer sees nothing at {occurrence.start}:{occurrence.end} "
+            f"of text {occurrence.source_id!r}",
             remedy="give a span of letters, digits or signs",
             where=("source", occurrence.source_id),
         )

@@ -6,7 +6,7 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import replace
 
-from analysis import text
+from analysis import corpus, text
 from analysis.errors import BadSpan, InputError, LimitExceeded, Place
 from analysis.types import Document, Span
 from service.schemas import TargetRequest, TextIn
@@ -39,7 +39,7 @@ def to_documents(texts: Sequence[TextIn], settings: Settings) -> list[Document]:
         )
     for i, given in enumerate(texts):
         check_length(given.text, settings, ("texts", i))
-    read = text.documents([given.text for given in texts])
+    read = corpus.documents([given.text for given in texts])
     return [
         replace(document, id=given.id or document.id, spans=_spans(given, i))
         for i, (document, given) in enumerate(zip(read, texts, strict=True))

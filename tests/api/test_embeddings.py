@@ -3,7 +3,8 @@ from __future__ import annotations
 import numpy as np
 from starlette.testclient import TestClient
 
-from analysis.text import documents, find
+from analysis.corpus import documents
+from analysis.text import find
 from service.schemas import EmbeddingsOut
 from tests.api.conftest import RIVER, MakeClient, problem
 from tests.fake import FakeEncoder

@@ -7,9 +7,9 @@ from pathlib import Path
 import pytest
 from sqlalchemy import text, update
 
+from analysis.corpus import documents
 from analysis.pipeline import analyse
 from analysis.record import Analysis
-from analysis.text import documents
 from service.encoders import Encoders, ModelUnavailable
 from service.store import ANALYSES, NotFound, Store, StoreError
 from tests.api.conftest import MONEY, RIVER

@@ -7,9 +7,10 @@ from transformers import AutoModel, AutoTokenizer
 
 from analysis.attention import by_word
 from analysis.catalogue import ModelFolder, resolve
+from analysis.corpus import documents
 from analysis.errors import BadText, UnsupportedModel
 from analysis.model.encoder import TransformerEncoder, load
-from analysis.text import documents, find
+from analysis.text import find
 from analysis.types import FloatArray, Occurrence, Perturbed, Span
 from service.settings import Settings
 

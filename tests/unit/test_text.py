@@ -17,8 +17,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from pyarrow import parquet
 
+from analysis.corpus import documents, read_file, read_stream
 from analysis.errors import BadFile, BadOption, BadSpan, BadText, InputError, TargetNotFound
-from analysis.text import Found, context, documents, find, lemma, read_file, read_stream, words
+from analysis.text import Found, context, find, lemma, words
 from analysis.types import Document, Span
 
 NOISE = [

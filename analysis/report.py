@@ -16,6 +16,8 @@ COLUMNS = ("id", "source_id", "left", "keyword", "right", "sense", "label", "con
 LETTERS = "ABCDEFGHIJKLMNOPQRSTUVWXYZ"
 SHAPES = "●■▲◆✚▼"
 SHOWN_DRIVERS = 5
+LEAST_EFFECT = 0.001  # a smaller change of probability is not worth a mark
+STRONG_EFFECT = 0.02
 KWIC_WIDTH = 60
 
 
@@ -83,6 +85,7 @@ def to_html(analysis: Analysis) -> str:
         segments=segments,
         rows=rows(analysis),
         bars=_bars(analysis.senses),
+        weak=STRONG_EFFECT,
     )
 
 
@@ -113,14 +116,17 @@ class Segment:
 def segments(usage: Usage) -> list[Segment]:
     """The usage's text in pieces that join back to it, with its strongest drivers marked.
 
-    Shown are at most SHOWN_DRIVERS words whose effect is at least a tenth of the largest; strong is above a half.
+    Shown are at most SHOWN_DRIVERS words whose effect is at least LEAST_EFFECT and a tenth of the largest one;
+    strong are those of at least STRONG_EFFECT and half of the largest.
     """
     tried = sorted(usage.drivers or (), key=lambda driver: -abs(driver.effect))[:SHOWN_DRIVERS]
     largest = max((abs(driver.effect) for driver in tried), default=0.0)
     shown: list[tuple[int, int, str, float | None]] = [(usage.start, usage.end, "target", None)]
     for driver in tried:
-        if largest > 0 and abs(driver.effect) >= largest / 10:
-            kind = ("for" if driver.effect > 0 else "against") + (" strong" if abs(driver.effect) > largest / 2 else "")
+        if abs(driver.effect) >= max(LEAST_EFFECT, largest / 10):
+            kind = ("for" if driver.effect > 0 else "against") + (
+                " strong" if abs(driver.effect) >= max(STRONG_EFFECT, largest / 2) else ""
+            )
             shown.append((driver.start, driver.end, kind, driver.effect))
     pieces, position = [], 0
     for start, end, kind, effect in sorted(shown):

@@ -5,6 +5,7 @@ Nothing heavy is imported before a command runs, so that `--help` is quick.
 
 from __future__ import annotations
 
+import os
 import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -324,6 +325,9 @@ def _say(line: str) -> None:
 
 def main() -> None:
     """The `polyseme` command."""
+    if not sys.stderr.isatty():
+        # The libraries' own bars: read when they are imported, which is later.
+        os.environ.setdefault("TQDM_DISABLE", "1")
     try:
         code = app(standalone_mode=False)
     except PolysemeError as error:

@@ -1,5 +1,8 @@
 """The real models against a plain transformers call: the hardest claims, within 1e-5."""
 
+from functools import cache
+from typing import Any
+
 import numpy as np
 import pytest
 import torch
@@ -37,31 +40,27 @@ def minilm() -> TransformerEncoder:
     return load(folder("minilm"))
 
 
-def plain(encoder: TransformerEncoder, text: str):  # type: ignore[no-untyped-def]
-    """What a user would write: the whole text, one at a time, everything kept."""
-    where = folder(encoder.info.name)
+@cache
+def plain_parts(name: str) -> tuple[Any, Any]:
+    """The tokenizer and the model as a user would load them."""
+    where = folder(name)
     extra = {"gguf_file": where.weights} if where.weights.endswith(".gguf") else {}
     tokenizer = AutoTokenizer.from_pretrained(where.path, local_files_only=True, **extra)
-    model = _model(encoder.info.name)
+    model = AutoModel.from_pretrained(
+        where.path, local_files_only=True, attn_implementation="eager", dtype=torch.float32, **extra
+    )
+    return tokenizer, model.eval()
+
+
+@cache
+def plain(name: str, text: str) -> tuple[list[list[int]], Any]:
+    """What a user would write: the whole text, one at a time, everything kept; and the pieces' offsets."""
+    tokenizer, model = plain_parts(name)
     encoded = tokenizer(text, return_tensors="pt", return_offsets_mapping=True)
     offsets = encoded.pop("offset_mapping")[0].tolist()
     encoded.pop("token_type_ids", None)
     with torch.inference_mode():
-        output = model(**encoded, output_attentions=True, output_hidden_states=True)
-    return offsets, output
-
-
-_MODELS: dict[str, object] = {}
-
-
-def _model(name: str):  # type: ignore[no-untyped-def]
-    if name not in _MODELS:
-        where = folder(name)
-        extra = {"gguf_file": where.weights} if where.weights.endswith(".gguf") else {}
-        _MODELS[name] = AutoModel.from_pretrained(
-            where.path, local_files_only=True, attn_implementation="eager", dtype=torch.float32, **extra
-        ).eval()
-    return _MODELS[name]
+        return offsets, model(**encoded, output_attentions=True, output_hidden_states=True)
 
 
 def assert_near(actual: FloatArray, expected: FloatArray) -> None:
@@ -79,7 +78,7 @@ def test_vectors_layers_and_rows_equal_a_plain_call(encoder: TransformerEncoder)
     layers = range(encoder.info.layers + 1)
     usages = encoder.encode(found, layers=layers, attention=True)
     for i, occurrence in enumerate(found):
-        offsets, output = plain(encoder, occurrence.text)
+        offsets, output = plain(encoder.info.name, occurrence.text)
         target = [t for t, (a, b) in enumerate(offsets) if a < occurrence.end and b > occurrence.start]
         hidden = torch.stack(output.hidden_states)[:, 0, target].mean(1).numpy()
         assert_near(usages.layers[i], hidden)
@@ -94,7 +93,7 @@ def test_vectors_layers_and_rows_equal_a_plain_call(encoder: TransformerEncoder)
 
 def test_attention_equals_a_plain_call(encoder: TransformerEncoder) -> None:
     for text in TEXTS:
-        _, output = plain(encoder, text)
+        _, output = plain(encoder.info.name, text)
         attention = encoder.attention(text)
         np.testing.assert_allclose(attention.weights, torch.stack(output.attentions)[:, 0].numpy(), atol=1e-5)
 
@@ -158,7 +157,7 @@ def test_a_long_text_is_read_through_a_window(minilm: TransformerEncoder) -> Non
 
 
 def test_the_static_vector_is_the_row_of_the_table(encoder: TransformerEncoder) -> None:
-    table = _model(encoder.info.name).get_input_embeddings().weight.detach().numpy()
+    table = plain_parts(encoder.info.name)[1].get_input_embeddings().weight.detach().numpy()
     once, again = encoder.static(["bank", "river"])[0], encoder.static(["bank"])[0]
     assert np.array_equal(once, again)
     assert (np.abs(table - once).max(axis=1) < 1e-6).any()

@@ -21,10 +21,10 @@ def analysis() -> Analysis:
     return analyse(FakeEncoder(), documents([*RIVER, *MONEY, "an “über” bank 🏦\0"]), "bank")
 
 
-@pytest.fixture(params=["sqlite://", "file"])
+@pytest.fixture(params=["memory", "file", pytest.param("server", marks=pytest.mark.postgres)])
 def store(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Store]:
-    url = f"sqlite:///{tmp_path}/new folder/a.db" if request.param == "file" else request.param
-    store = Store(url)
+    urls = {"memory": lambda: "sqlite://", "file": lambda: f"sqlite:///{tmp_path}/new folder/a.db"}
+    store = Store(urls.get(request.param, lambda: request.getfixturevalue("postgres_url"))())
     yield store
     store.close()
 

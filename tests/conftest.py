@@ -1,0 +1,74 @@
+"""System parts that tests may need: a real PostgreSQL server and a real Chromium. Absent, their tests are skipped with
+a line that says how to get them; where POLYSEME_REQUIRE_SYSTEM_PARTS is set, as in CI, that is a failure."""
+
+from __future__ import annotations
+
+import os
+import pwd
+import shutil
+import socket
+import subprocess
+import tempfile
+from collections.abc import Iterator
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import pytest
+
+if TYPE_CHECKING:
+    from playwright.sync_api import Browser
+
+CHROMIUM_FLAGS = ["--headless", "--no-sandbox", "--disable-gpu", "--disable-background-networking"]
+
+
+def absent(part: str, remedy: str) -> None:
+    """Skip the test, or fail it where every part is required."""
+    line = f"no {part} on this machine: {remedy}"
+    if os.environ.get("POLYSEME_REQUIRE_SYSTEM_PARTS"):
+        pytest.fail(line)
+    pytest.skip(line)
+
+
+@pytest.fixture(scope="session")
+def postgres_url() -> Iterator[str]:
+    """A database of a server that lives as long as the tests; it listens on 127.0.0.1 only."""
+    programs = [Path(found).parent for found in [shutil.which("initdb")] if found]
+    programs += sorted(Path("/usr/lib/postgresql").glob("*/bin"), reverse=True)
+    programs = [folder for folder in programs if (folder / "initdb").exists()]
+    if not programs:
+        absent("PostgreSQL server", "apt-get install postgresql")
+    # PostgreSQL refuses to run as root: there it runs as the user that its package makes.
+    as_user = ["runuser", "-u", "postgres", "--"] if os.geteuid() == 0 else []
+    with tempfile.TemporaryDirectory(prefix="polyseme-pg-") as folder, socket.socket() as free:
+        if as_user:
+            os.chown(folder, pwd.getpwnam("postgres").pw_uid, -1)
+        free.bind(("127.0.0.1", 0))
+        port = free.getsockname()[1]
+        free.close()
+
+        def run(program: str, *arguments: str) -> None:
+            command = [*as_user, str(programs[0] / program), *arguments]
+            subprocess.run(command, check=True, stdout=subprocess.DEVNULL, cwd=folder)
+
+        data, log = f"{folder}/data", f"{folder}/log"
+        run("initdb", "-D", data, "-U", "polyseme", "--auth=trust", "--encoding=UTF8", "--no-sync")
+        options = f"-p {port} -c listen_addresses=127.0.0.1 -k {folder} -F"
+        run("pg_ctl", "-D", data, "-l", log, "-o", options, "-w", "start")
+        try:
+            yield f"postgresql+psycopg://polyseme@127.0.0.1:{port}/postgres"
+        finally:
+            run("pg_ctl", "-D", data, "-m", "immediate", "-w", "stop")
+
+
+@pytest.fixture(scope="session")
+def browser() -> Iterator[Browser]:
+    """The system's Chromium."""
+    found = next(filter(None, map(shutil.which, ("chromium", "chromium-browser", "google-chrome"))), None)
+    if found is None:
+        absent("Chromium", "apt-get install chromium")
+    from playwright.sync_api import sync_playwright
+
+    with sync_playwright() as playwright:
+        launched = playwright.chromium.launch(executable_path=found, args=CHROMIUM_FLAGS)
+        yield launched
+        launched.close()

@@ -1,0 +1,124 @@
+"""`polyseme senses` and `polyseme compare`: an Analysis of one target."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from analysis.errors import BadOption
+from service.cli.common import (
+    File,
+    IdField,
+    Json,
+    Language,
+    MatchBy,
+    Model,
+    NSenses,
+    Seed,
+    Target,
+    TextField,
+    load_encoder,
+    read_documents,
+    watching,
+    write,
+)
+
+if TYPE_CHECKING:
+    from analysis.assemble import Options
+    from analysis.record import Analysis
+
+
+def senses(
+    target: Target,
+    file: File,
+    model: Model = None,
+    text_field: TextField = "text",
+    id_field: IdField = None,
+    match: MatchBy = "lemma",
+    language: Language = "en",
+    n_senses: NSenses = None,
+    drivers: Annotated[str, typer.Option(help="occlusion, attention or none.")] = "occlusion",
+    operator: Annotated[str, typer.Option(help="delete words, or mask them.")] = "delete",
+    budget: Annotated[int, typer.Option(help="The most words tried for a usage.")] = 16,
+    explained: Annotated[int, typer.Option(help="The most usages explained.")] = 100,
+    seed: Seed = 0,
+    json: Json = None,
+    html: Annotated[Path | None, typer.Option(help="Write one self-contained page.")] = None,
+    csv: Annotated[Path | None, typer.Option(help="Write a row a usage, keyword in context.")] = None,
+    parquet: Annotated[Path | None, typer.Option(help="The same rows as Parquet.")] = None,
+) -> None:
+    """The senses of TARGET in FILE, and the context words that drove each."""
+    from analysis import report
+    from service import terminal
+
+    options = _options(
+        match=match, language=language, n_senses=n_senses, drivers=drivers, operator=operator, budget=budget,
+        explained=explained, seed=seed,
+    )  # fmt: skip
+    analysis = _analyse(target, file, model, text_field, id_field, options)
+    if json:
+        write(json, _json(analysis))
+    if html:
+        write(html, report.to_html(analysis))
+    if csv:
+        write(csv, report.to_csv(analysis))
+    if parquet:
+        write(parquet, report.to_parquet(analysis))
+    if json != "-":
+        terminal.print_senses(analysis)
+        for kind, path in (("JSON", json), ("HTML", html), ("CSV", csv), ("Parquet", parquet)):
+            if path:
+                print(f"{kind} written to {path}")
+
+
+def compare(
+    target: Target,
+    file: File,
+    model: Model = None,
+    text_field: TextField = "text",
+    id_field: IdField = None,
+    match: MatchBy = "lemma",
+    language: Language = "en",
+    n_senses: NSenses = None,
+    pairs: Annotated[int, typer.Option(min=1, help="The most pairs of usages to list.")] = 200,
+    seed: Seed = 0,
+    json: Json = None,
+) -> None:
+    """The one static vector of TARGET against its contextual ones, pair by pair and layer by layer."""
+    from service import terminal
+
+    options = _options(match=match, language=language, n_senses=n_senses, drivers="none", pairs=pairs, seed=seed)
+    analysis = _analyse(target, file, model, text_field, id_field, options)
+    if json:
+        write(json, _json(analysis))
+    if json != "-":
+        terminal.print_comparison(analysis)
+
+
+def _options(**chosen: Any) -> Options:
+    from analysis.assemble import Options
+
+    for name, known in (("match", ("lemma", "exact")), ("operator", ("delete", "mask"))):
+        if chosen.get(name, known[0]) not in known:
+            raise BadOption(f"there is no {name} {chosen[name]!r}", remedy=f"choose from {', '.join(known)}")
+    return Options(**chosen)
+
+
+def _analyse(
+    target: str, file: str, model: str | None, text_field: str, id_field: str | None, options: Options
+) -> Analysis:
+    from analysis.pipeline import analyse
+
+    # What is wrong with the file is said before the model takes its seconds to load.
+    documents = read_documents(file, text_field, id_field)
+    encoder = load_encoder(model)
+    with watching() as watch:
+        return analyse(encoder, documents, target, options, watch=watch)
+
+
+def _json(analysis: Analysis) -> str:
+    from analysis.record import to_json
+
+    return to_json(analysis) + "\n"

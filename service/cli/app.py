@@ -1,0 +1,66 @@
+"""The command line: reads options, calls the library, prints. One line on standard error and exit code 2 for bad input.
+
+Nothing heavy is imported before a command runs, so that `--help` is quick.
+"""
+
+from __future__ import annotations
+
+import os
+import sys
+from typing import Annotated
+
+import typer
+
+from analysis.errors import PolysemeError
+from service.cli import analyses, attention, models
+from service.cli.common import settings
+
+app = typer.Typer(
+    name="polyseme",
+    help="Word senses from contextual vectors, and the context words that drove each.",
+    no_args_is_help=True,
+    add_completion=False,
+    rich_markup_mode=None,
+    pretty_exceptions_enable=False,
+)
+app.command()(analyses.senses)
+app.command()(analyses.compare)
+app.command()(attention.attention)
+app.add_typer(models.models_app, name="models")
+
+
+@app.command()
+def serve(
+    host: Annotated[str, typer.Option(help="The address to listen on.")] = "127.0.0.1",
+    port: Annotated[int, typer.Option(min=1, max=65535)] = 8000,
+) -> None:
+    """The REST service; its documentation is at /docs. Settings come from the environment (see the README)."""
+    import uvicorn
+
+    from service.app import build
+
+    uvicorn.run(build(settings()), host=host, port=port, log_level="info", server_header=False)
+
+
+def main() -> None:
+    """The `polyseme` command."""
+    if not sys.stderr.isatty():
+        # The libraries' own bars: read when they are imported, which is later.
+        os.environ.setdefault("TQDM_DISABLE", "1")
+    try:
+        code = app(standalone_mode=False)
+    except PolysemeError as error:
+        _fail(str(error))
+    except typer.Abort:
+        sys.exit(130)
+    except Exception as error:
+        # Typer's and Click's own errors of usage; anything else is a bug, and shows itself whole.
+        if not hasattr(error, "format_message"):
+            raise
+        _fail(f"{error.format_message()}; see `polyseme --help`")
+    sys.exit(code or 0)
+
+
+def _fail(line: str) -> None:
+    print("polyseme: " + " ".join(line.split()), file=sys.stderr)
+    sys.exit(2)

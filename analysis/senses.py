@@ -17,6 +17,7 @@ when `RARE_SENSE` was set, so its rare senses (bank, pitcher) are no independent
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Literal, NamedTuple
 
 import numpy as np
@@ -24,6 +25,7 @@ from numpy.typing import NDArray
 from scipy.cluster.hierarchy import cut_tree, linkage
 from scipy.spatial.distance import squareform
 from scipy.stats import rankdata
+from sklearn.linear_model import LogisticRegression
 
 from analysis.errors import BadOption
 from analysis.types import Assignment, FloatArray, IntArray, SenseModel
@@ -107,6 +109,9 @@ def probabilities(model: SenseModel, represented: FloatArray) -> FloatArray:
 
     It says which of the model's senses fits best, not that any fits: with one sense it is 1.0 whatever the usage.
     """
+    if model.weights is not None:
+        scores = _unit(represented) @ model.weights[:, :-1].T.astype(np.float64) + model.weights[:, -1]
+        return _softmax(scores, model.temperature)
     return _softmax(_unit(represented) @ _unit(model.centroids).T, model.temperature)
 
 
@@ -127,10 +132,59 @@ def own_probabilities(
     return _softmax(cosines, model.temperature)
 
 
-def assign(model: SenseModel, represented: FloatArray) -> Assignment:
-    """New usages, represented (N, R), each to its most probable sense; the confidence is that probability."""
+def fit(
+    represented: FloatArray,
+    sense: IntArray,
+    senses: Sequence[str],
+    *,
+    target: str,
+    supervised: bool = False,
+    seed: int = 0,
+) -> SenseModel:
+    """The model of usages (N, R) whose senses (N) are known, each an index into `senses`; -1 is left out.
+
+    `supervised` learns a linear classifier as well. BadOption where a sense has no usage.
+    """
+    rows, labels = represented[sense >= 0], sense[sense >= 0]
+    sizes = np.bincount(labels, minlength=len(senses))
+    if len(sizes) > len(senses) or not sizes.all():
+        raise BadOption("a sense has no usage", remedy="give at least one usage of each sense", where=("senses",))
+    centroids = _means(rows.astype(np.float64), labels).astype(np.float32)
+    weights = None
+    if supervised and len(senses) > 1:
+        learnt = LogisticRegression(C=100.0, max_iter=1000, random_state=seed).fit(rows, labels)
+        coefficients, intercepts = learnt.coef_, learnt.intercept_
+        if len(senses) == 2:  # scikit-learn gives the one row of the second class
+            coefficients = np.concatenate([-coefficients / 2, coefficients / 2])
+            intercepts = np.concatenate([-intercepts / 2, intercepts / 2])
+        weights = np.column_stack([coefficients, intercepts]).astype(np.float32)
+    return SenseModel(
+        target,
+        tuple(senses),
+        centroids,
+        sizes,
+        TEMPERATURE if weights is None else 1.0,
+        weights,
+        _familiar(rows, labels, centroids),
+    )
+
+
+def _familiar(rows: FloatArray, labels: IntArray, centroids: FloatArray) -> float:
+    """The cosine to their own centroid that 99 % of the usages reach."""
+    own = (_unit(rows) * _unit(centroids)[labels]).sum(axis=1)
+    return float(np.quantile(own, 0.01))
+
+
+def assign(model: SenseModel, represented: FloatArray, *, threshold: float = 0.0) -> Assignment:
+    """New usages, represented (N, R), each to its most probable sense; the confidence is that probability.
+
+    Below `threshold`, 0..1, the sense is -1 (abstains). `novel` marks usages that no centroid is near enough to.
+    """
     chances = probabilities(model, represented)
-    return Assignment(chances.argmax(axis=1).astype(np.int64), chances.max(axis=1))
+    confidence = chances.max(axis=1)
+    sense = np.where(confidence >= threshold, chances.argmax(axis=1), -1).astype(np.int64)
+    nearest = (_unit(represented) @ _unit(model.centroids).T).max(axis=1)
+    return Assignment(sense, confidence, nearest < model.familiar)
 
 
 def verdict(model: SenseModel, n_usages: int) -> Verdict:

@@ -161,10 +161,12 @@ class Usages:
 
 @dataclass(frozen=True, eq=False)
 class SenseModel:
-    """The senses of one target: `centroids` f32 (K, R), means of unit rows in the space of
-    `senses.represent`.
+    """The senses of one target: `centroids` f32 (K, R), means of unit rows in the space of `senses.represent`.
 
-    `sizes` (K) usages a sense; `temperature` turns cosines into probabilities.
+    sizes        (K) usages a sense
+    temperature  turns cosines, or a classifier's scores, into probabilities
+    weights      f32 (K, R + 1) or None: a linear classifier learnt from labels, its last column the intercepts
+    familiar     the lowest cosine to the nearest centroid at which a usage still counts as one of these senses
     """
 
     target: str
@@ -172,20 +174,29 @@ class SenseModel:
     centroids: FloatArray
     sizes: IntArray
     temperature: float
+    weights: FloatArray | None = None
+    familiar: float = -1.0
 
     def __post_init__(self) -> None:
-        if self.centroids.shape[:1] != (len(self.senses),) or self.sizes.shape != (len(self.senses),):
+        k, width = self.centroids.shape
+        if len(self.senses) != k or self.sizes.shape != (k,):
             raise ValueError(
                 f"{len(self.senses)} senses, but centroids {self.centroids.shape}, sizes {self.sizes.shape}"
             )
+        if self.weights is not None and self.weights.shape != (k, width + 1):
+            raise ValueError(f"weights {self.weights.shape} for {k} senses of width {width}")
 
 
 @dataclass(frozen=True, eq=False)
 class Assignment:
-    """`sense` int (N), an index into the model's senses; `confidence` f32 (N), its probability."""
+    """sense       int (N), an index into the model's senses; -1 abstains
+    confidence  f32 (N), the probability of the likeliest sense
+    novel       bool (N) or None where it was not asked: none of these senses
+    """
 
     sense: IntArray
     confidence: FloatArray
+    novel: NDArray[np.bool_] | None = None
 
 
 @dataclass(frozen=True, eq=False)

@@ -138,7 +138,7 @@ def _usages(
     points = sense_map(represented)
     records = []
     for i, occurrence in enumerate(usages.occurrences):
-        low, high = _window(usages, i)
+        low, high = window(usages, i)
         sense = int(assignment.sense[i])
         records.append(
             Usage(
@@ -158,7 +158,7 @@ def _usages(
     return tuple(records)
 
 
-def _window(usages: Usages, i: int) -> tuple[int, int]:
+def window(usages: Usages, i: int) -> tuple[int, int]:
     """The characters that the model read: all, where no word was left outside."""
     text, own = usages.occurrences[i].text, [unit for unit in usages.words[i] if not unit.special]
     low, high = own[0].start, own[-1].end

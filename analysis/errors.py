@@ -13,7 +13,8 @@ PolysemeError
     ├── ModelNotPulled     known, but not on this machine yet
     ├── DownloadFailed     no source gave the files
     ├── DigestMismatch     a file is not the one that was pinned
-    └── UnsupportedModel   it cannot do what was asked
+    ├── UnsupportedModel   it cannot do what was asked
+    └── ModelMismatch      a sense model was made with another model or revision
 """
 
 from __future__ import annotations
@@ -87,3 +88,7 @@ class DigestMismatch(ModelError):
 
 class UnsupportedModel(ModelError):
     """The model cannot do what was asked of it."""
+
+
+class ModelMismatch(ModelError):
+    """A sense model was made with another model or revision than the one given; both are in `what`."""

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Callable, Sequence
+from typing import NamedTuple
 
 import numpy as np
 
@@ -12,7 +13,19 @@ from analysis.assemble import Options, assemble
 from analysis.errors import BadOption
 from analysis.record import Analysis
 from analysis.text import find
-from analysis.types import Assignment, Attribution, Document, Encoder, IntArray, Occurrence, Progress, Usages, silent
+from analysis.types import (
+    Assignment,
+    Attribution,
+    Document,
+    Encoder,
+    FloatArray,
+    IntArray,
+    Occurrence,
+    Progress,
+    SenseModel,
+    Usages,
+    silent,
+)
 
 # Beyond this many usages, layers and attention are kept for seeded samples only: they show, they do not group.
 DETAILED = 1000
@@ -20,6 +33,16 @@ COMPARED = 500
 
 # Called with the name of a step and the readings it takes; gives back what is told of each one done.
 Watch = Callable[[str, int], Progress]
+
+
+class Induced(NamedTuple):
+    """An Analysis and the arrays behind it, from which its senses can be saved; `represented` f32 (N, R)."""
+
+    analysis: Analysis
+    occurrences: tuple[Occurrence, ...]
+    represented: FloatArray
+    model: SenseModel
+    assignment: Assignment
 
 
 def unwatched(_step: str, _total: int) -> Progress:
@@ -40,6 +63,18 @@ def analyse(
     Raises TargetNotFound where no document uses the target; BadOption for an option that the data or the model do not
     allow; BadSpan and BadText as `Encoder.encode` does.
     """
+    return induced(encoder, documents, target, options, watch=watch).analysis
+
+
+def induced(
+    encoder: Encoder,
+    documents: Sequence[Document],
+    target: str,
+    options: Options = Options(),  # noqa: B008 - frozen
+    *,
+    watch: Watch = unwatched,
+) -> Induced:
+    """`analyse`, with the arrays behind the Analysis."""
     _check(options)
     passes: Counter[str] = Counter()
     watch = _counting(passes, watch)
@@ -76,7 +111,7 @@ def analyse(
             budget=options.budget,
             progress=watch("occlude", drivers.passes(shown, method=options.drivers, budget=options.budget)),
         )
-    return assemble(
+    analysis = assemble(
         found,
         usages,
         model,
@@ -88,6 +123,8 @@ def analyse(
         info=encoder.info,
         passes=dict(passes),
     )
+    represented = senses.represent(usages.vectors, usages.context)
+    return Induced(analysis, found.occurrences, represented, model, assignment)
 
 
 def sample(sense: IntArray, size: int, seed: int) -> IntArray:

@@ -86,6 +86,16 @@ def induce(
     """
     represented = represent(vectors, context)
     check_n_senses(n_senses, len(represented))
+    sense = group(represented, n_senses=n_senses, seed=seed)
+    sizes = np.bincount(sense)
+    centroids = _means(represented.astype(np.float64), sense).astype(np.float32)
+    model = SenseModel(target, tuple(f"s{k}" for k in range(len(sizes))), centroids, sizes, TEMPERATURE)
+    own = own_probabilities(model, represented, sense)
+    return model, Assignment(sense, own[np.arange(len(sense)), sense])
+
+
+def group(represented: FloatArray, *, n_senses: int | None = None, seed: int = 0) -> IntArray:
+    """(N) the group of each represented usage (N, R), largest first; see `induce`, which makes senses of them."""
     # unique() sorts the rows, so the order they came in cannot matter; + 0.0 turns -0.0 into 0.0
     rows, copy = np.unique(np.round(represented.astype(np.float64), 5) + 0.0, axis=0, return_inverse=True)
     if n_senses is not None and n_senses > len(rows):
@@ -96,12 +106,8 @@ def induce(
         )
     distinct = _group(rows, n_senses, np.random.default_rng(seed))
     counts = np.bincount(copy.reshape(-1))
-    sense = _by_size(distinct, counts)[copy.reshape(-1)]
-    sizes = np.bincount(sense)
-    centroids = _means(represented.astype(np.float64), sense).astype(np.float32)
-    model = SenseModel(target, tuple(f"s{k}" for k in range(len(sizes))), centroids, sizes, TEMPERATURE)
-    own = own_probabilities(model, represented, sense)
-    return model, Assignment(sense, own[np.arange(len(sense)), sense])
+    grouped: IntArray = _by_size(distinct, counts)[copy.reshape(-1)]
+    return grouped
 
 
 def probabilities(model: SenseModel, represented: FloatArray) -> FloatArray:

@@ -219,8 +219,13 @@ def _provenance(
         explained=n_explained,
         seed=options.seed,
         passes=passes,
-        versions={library: version(library) for library in LIBRARIES},
+        versions=versions(),
     )
+
+
+def versions() -> dict[str, str]:
+    """The versions of the libraries that a result depends on."""
+    return {library: version(library) for library in LIBRARIES}
 
 
 def _rounded(value: float | np.floating) -> float:

@@ -13,13 +13,20 @@ import re
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from functools import partial
 from pathlib import Path
-from typing import BinaryIO
+from typing import BinaryIO, NamedTuple
 
 from analysis.errors import BadFile, BadOption, BadSpan, BadText, Place
 from analysis.types import Document, Span
 
 Row = tuple[int, Mapping[str, object]]  # a record, and the number of its line (its row in Parquet) from 1
 _SURROGATE = re.compile(r"[\ud800-\udfff]")
+
+
+class Labelled(NamedTuple):
+    """A text, and the name of the sense that someone found the target to have in it."""
+
+    document: Document
+    label: str
 
 
 def read_file(path: Path, *, text_field: str = "text", id_field: str | None = None) -> list[Document]:
@@ -31,6 +38,52 @@ def read_file(path: Path, *, text_field: str = "text", id_field: str | None = No
     Raises BadFile for a file that cannot be read or is not what its ending says, BadOption for a field that is not
     there, BadText for an empty text in a record, BadSpan for a span that is not inside its text.
     """
+    return _read(*_contents(path), text_field, id_field)
+
+
+def read_stream(stream: BinaryIO, *, text_field: str = "text", id_field: str | None = None) -> list[Document]:
+    """Standard input: JSON Lines where the first line that is not blank begins with `{`, else a text a line.
+
+    Raises as `read_file` does.
+    """
+    return _read(*_stream_contents(stream), text_field, id_field)
+
+
+def read_labelled(
+    source: Path | BinaryIO, *, label_field: str = "label", text_field: str = "text", id_field: str | None = None
+) -> list[Labelled]:
+    """The records of a file or of standard input as `read_file` and `read_stream` read them, each with its label.
+
+    A number is a label too. Raises as they do; BadFile also for text files, which have no labels, and for a record
+    whose label is empty or no name, BadOption where there is no such field.
+    """
+    data, ending, name = _contents(source) if isinstance(source, Path) else _stream_contents(source)
+    if ending == ".txt":
+        what = f"{name} is a text a line, without labels"
+        raise _bad_file(what, f"give records with the field {label_field!r}, in {', '.join(_RECORDS)}")
+    asked = {text_field, label_field} | ({id_field} if id_field is not None else set())
+    noun = "row" if ending == ".parquet" else "line"
+    result = []
+    for row in _RECORDS[ending](data, name, asked):
+        place = f"{name}, {noun} {row[0]}"
+        _check_field(row, place, "label_field", label_field)
+        result.append(Labelled(_document(row, place, text_field, id_field), _label(row, place, label_field)))
+    if not result:
+        raise _bad_file(f"{name} is empty", "give at least one text and its label")
+    return result
+
+
+def documents(texts: Sequence[str]) -> list[Document]:
+    """Texts as documents; ids count from 1, as lines do. Raises BadText where there is none, or one is empty."""
+    if isinstance(texts, str) or not texts:
+        raise BadText("there is no list of texts", remedy="give a list of at least one text", where=("texts",))
+    for i, text in enumerate(texts):
+        _check_text(text, f"text {i + 1}", ("texts", i))
+    return [Document(text, str(i)) for i, text in enumerate(texts, start=1)]
+
+
+def _contents(path: Path) -> tuple[bytes, str, str]:
+    """What is in the file, its ending, and its name."""
     ending = path.suffix.lower()
     try:
         with path.open("rb") as file:
@@ -44,29 +97,16 @@ def read_file(path: Path, *, text_field: str = "text", id_field: str | None = No
     except (OSError, ValueError) as error:
         reason = getattr(error, "strerror", None) or error
         raise _bad_file(f"{path} cannot be read: {reason}", "check the path and its permissions") from error
-    return _read(data, ending, str(path), text_field, id_field)
+    return data, ending, str(path)
 
 
-def read_stream(stream: BinaryIO, *, text_field: str = "text", id_field: str | None = None) -> list[Document]:
-    """Standard input: JSON Lines where the first line that is not blank begins with `{`, else a text a line.
-
-    Raises as `read_file` does.
-    """
+def _stream_contents(stream: BinaryIO) -> tuple[bytes, str, str]:
     try:
         data = stream.read()
     except OSError as error:
         raise _bad_file(f"standard input cannot be read: {error.strerror}", "give a file or a pipe") from error
     ending = ".jsonl" if data.removeprefix(b"\xef\xbb\xbf").lstrip().startswith(b"{") else ".txt"
-    return _read(data, ending, "standard input", text_field, id_field)
-
-
-def documents(texts: Sequence[str]) -> list[Document]:
-    """Texts as documents; ids count from 1, as lines do. Raises BadText where there is none, or one is empty."""
-    if isinstance(texts, str) or not texts:
-        raise BadText("there is no list of texts", remedy="give a list of at least one text", where=("texts",))
-    for i, text in enumerate(texts):
-        _check_text(text, f"text {i + 1}", ("texts", i))
-    return [Document(text, str(i)) for i, text in enumerate(texts, start=1)]
+    return data, ending, "standard input"
 
 
 def _read(data: bytes, ending: str, name: str, text_field: str, id_field: str | None) -> list[Document]:
@@ -159,17 +199,32 @@ _RECORDS: dict[str, Callable[[bytes, str, Collection[str]], Iterator[Row]]] = {
 
 def _document(row: Row, place: str, text_field: str, id_field: str | None) -> Document:
     number, record = row
-    for option, field in (("text_field", text_field), ("id_field", id_field)):
-        if field is not None and field not in record:
-            there = ", ".join(map(repr, record)) or "none"
-            remedy = f"choose {option} from the fields there are: {there}"
-            raise BadOption(f"{place} has no field {field!r}", remedy=remedy, where=(option,))
+    _check_field(row, place, "text_field", text_field)
+    if id_field is not None:
+        _check_field(row, place, "id_field", id_field)
     text, identity = record[text_field], record.get(id_field or "id")
     if not isinstance(text, str):
         what = f"{place}: {text_field!r} is not a string, but {type(text).__name__}"
         raise _bad_file(what, "write the text as a string, or choose another text_field", number)
     _check_text(text, f"{place}: {text_field!r}", ("file", number))
     return Document(text, str(number if identity in (None, "") else identity), _spans(row, place, len(text)))
+
+
+def _check_field(row: Row, place: str, option: str, field: str) -> None:
+    if field not in row[1]:
+        there = ", ".join(map(repr, row[1])) or "none"
+        remedy = f"choose {option} from the fields there are: {there}"
+        raise BadOption(f"{place} has no field {field!r}", remedy=remedy, where=(option,))
+
+
+def _label(row: Row, place: str, field: str) -> str:
+    number, record = row
+    given = record[field]
+    label = str(given).strip() if isinstance(given, str | int) else ""
+    if not label or _SURROGATE.search(label):
+        what = f"{place}: {field!r} is {given!r}, which is no label"
+        raise _bad_file(what, "give a name or a whole number, or leave the record out", number)
+    return label
 
 
 def _check_text(text: object, place: str, where: Place) -> None:

@@ -11,9 +11,10 @@ rebuilds the geometry. All members are kept: 10,000 rows of 1,536 numbers are 31
 from __future__ import annotations
 
 import hashlib
+import json
 import unicodedata
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 
 import numpy as np
 from numpy.typing import NDArray
@@ -149,6 +150,11 @@ def describe(saved: SavedSenses) -> Description:
         abstained=int((saved.member_sense < 0).sum()),
         provenance=saved.provenance,
     )
+
+
+def to_json(saved: SavedSenses) -> str:
+    """What `describe` says, as one JSON object; text stays readable (no \\u escapes)."""
+    return json.dumps(asdict(describe(saved)), ensure_ascii=False, allow_nan=False)
 
 
 def typical(

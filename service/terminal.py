@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import shutil
+from collections import Counter
 from collections.abc import Iterable, Sequence
 
 from rich.console import Console
@@ -10,8 +11,10 @@ from rich.table import Table
 from rich.text import Text
 
 from analysis import attention as views
-from analysis.record import Analysis, Usage
+from analysis.assigning import Assigned
+from analysis.record import Analysis, Notice, Usage
 from analysis.report import mark, segments
+from analysis.saved import Description
 from analysis.types import Attention, ModelInfo
 
 SENSE_COLOURS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9")
@@ -25,6 +28,8 @@ SEGMENT_STYLES = {
 SHADES = " ░▒▓█"
 SHADE_BOUNDS = (0.05, 0.15, 0.30, 0.50)
 SHOWN_PAIRS = 6
+SHOWN_EXEMPLARS = 3
+SHOWN_ASSIGNED = 50
 
 
 def print_senses(analysis: Analysis) -> None:
@@ -39,26 +44,79 @@ def print_senses(analysis: Analysis) -> None:
     )
     by_id = {usage.id: usage for usage in analysis.usages}
     for i, sense in enumerate(analysis.senses):
-        own, colour = mark(i), SENSE_COLOURS[i] if i < len(SENSE_COLOURS) else ""
-        line = Text("\n")
-        line.append(f"{own.shape} {own.letter}  ", style=colour)
-        line.append(shown(sense.label), style="bold")
-        line.append(f"   {sense.id}, {_count(sense.size, 'usage')}, {sense.share:.0%}")
-        console.print(line)
+        console.print(_sense_line(i, sense.label, f"{sense.id}, {_count(sense.size, 'usage')}, {sense.share:.0%}"))
         if sense.drivers:
             words = "  ".join(f"{shown(d.word)} {d.effect:+.3f} ({d.support}x)" for d in sense.drivers[:6])
             console.print(f"     driven by  {words}", markup=False)
         for exemplar in sense.exemplars:
             console.print(_sentence(by_id[exemplar]))
-    for notice in analysis.warnings:
-        ids = ", ".join(notice.source_ids[:20]) + (", …" if len(notice.source_ids) > 20 else "")
-        console.print(f"\nNote: {notice.message}" + (f" ({ids})" if ids else ""), markup=False)
+    print_notices(analysis.warnings)
     if any(sense.drivers for sense in analysis.senses):
         console.print(
             "\nAfter a word: the mean drop in the probability of the sense when the word is left out, and in how many "
             "usages it was tried.",
             style="dim",
         )
+
+
+def print_notices(notices: Iterable[Notice]) -> None:
+    """A paragraph a notice, with the ids of the first texts that it concerns."""
+    console = Console(highlight=False, soft_wrap=True)
+    for notice in notices:
+        ids = ", ".join(notice.source_ids[:20]) + (", …" if len(notice.source_ids) > 20 else "")
+        console.print(f"\nNote: {shown(notice.message)}" + (f" ({shown(ids)})" if ids else ""), markup=False)
+
+
+def print_sense_model(model: Description) -> None:
+    """Each sense with its exemplars, then where the sense model comes from."""
+    console = Console(highlight=False, soft_wrap=True)
+    console.print(
+        f"{shown(model.target)}: {_count(len(model.senses), 'sense')} of {_count(model.usages, 'usage')}, "
+        f"{shown(model.provenance.model)}",
+        style="bold",
+        markup=False,
+    )
+    for i, sense in enumerate(model.senses):
+        details = f"{shown(sense.id)}, {_count(sense.size, 'usage')}, {sense.share:.0%}"
+        console.print(_sense_line(i, sense.label, details))
+        for exemplar in sense.exemplars[:SHOWN_EXEMPLARS]:
+            line = Text("     " + shown(exemplar.text))
+            line.stylize(SEGMENT_STYLES["target"], 5 + exemplar.start, 5 + exemplar.end)
+            console.print(line)
+    if model.abstained:
+        console.print(f"\n{_count(model.abstained, 'usage')} of no sense")
+    source = f", from {shown(model.parent)}" if model.parent else ""
+    console.print(f"\nSense model {model.id} ({shown(model.edit)}{source})", markup=False)
+
+
+def print_assigned(assigned: Assigned, senses: Sequence[str]) -> None:
+    """A line a usage, then how many each sense has; `senses` are those of the sense model, in its order."""
+    console = Console(highlight=False, soft_wrap=True)
+    for use in assigned.usages[:SHOWN_ASSIGNED]:
+        k = None if use.sense is None else senses.index(use.sense)
+        name = "–  " if k is None else f"{mark(k).shape} {mark(k).letter}"
+        line = Text(f"{use.id:>5}  ")
+        line.append(name, style="" if k is None or k >= len(SENSE_COLOURS) else SENSE_COLOURS[k])
+        line.append(f"  {use.confidence:.2f}  ")
+        for piece, style in (
+            (use.text[: use.start], ""),
+            (use.text[use.start : use.end], SEGMENT_STYLES["target"]),
+            (use.text[use.end :], ""),
+        ):
+            line.append(shown(piece), style=style)
+        told = [flag for flag in use.flags if flag != "window"]
+        console.print(line.append(f"   {', '.join(told)}" if told else ""))
+    more = len(assigned.usages) - SHOWN_ASSIGNED
+    if more > 0:
+        console.print(f"… and {more} more with --json or --csv")
+    counts = Counter((use.sense, use.label) for use in assigned.usages)
+    for k, name in enumerate(senses):
+        for (sense, label), count in counts.items():
+            if sense == name:
+                console.print(_sense_line(k, label or name, f"{shown(name)}, {_count(count, 'usage')}"))
+    if counts[None, None]:
+        console.print(f"\n–    no sense: {_count(counts[None, None], 'usage')}")
+    print_notices(assigned.warnings)
 
 
 def print_comparison(analysis: Analysis) -> None:
@@ -156,6 +214,14 @@ def _sentence(usage: Usage, indent: str = "     ") -> Text:
     for piece in segments(usage):
         line.append(shown(piece.text), style=SEGMENT_STYLES.get(piece.kind, ""))
     return line
+
+
+def _sense_line(k: int, label: str, details: str) -> Text:
+    own, colour = mark(k), SENSE_COLOURS[k] if k < len(SENSE_COLOURS) else ""
+    line = Text("\n")
+    line.append(f"{own.shape} {own.letter}  ", style=colour)
+    line.append(shown(label), style="bold")
+    return line.append(f"   {details}")
 
 
 def _count(n: int, noun: str) -> str:

@@ -27,6 +27,7 @@ from service.cli.common import (
 
 if TYPE_CHECKING:
     from analysis.assemble import Options
+    from analysis.pipeline import Induced
     from analysis.record import Analysis
 
 
@@ -48,16 +49,20 @@ def senses(
     html: Annotated[Path | None, typer.Option(help="Write one self-contained page.")] = None,
     csv: Annotated[Path | None, typer.Option(help="Write a row a usage, keyword in context.")] = None,
     parquet: Annotated[Path | None, typer.Option(help="The same rows as Parquet.")] = None,
+    save: Annotated[Path | None, typer.Option(help="Keep the senses as a sense model, for `polyseme assign`.")] = None,
 ) -> None:
     """The senses of TARGET in FILE, and the context words that drove each."""
-    from analysis import report
+    from analysis import fitting, report, sensefile
     from service import terminal
 
     options = _options(
         match=match, language=language, n_senses=n_senses, drivers=drivers, operator=operator, budget=budget,
         explained=explained, seed=seed,
     )  # fmt: skip
-    analysis = _analyse(target, file, model, text_field, id_field, options)
+    induced = _induced(target, file, model, text_field, id_field, options)
+    analysis = induced.analysis
+    if save:
+        sensefile.save(fitting.keep(induced), save)
     if json:
         write(json, _json(analysis))
     if html:
@@ -68,7 +73,9 @@ def senses(
         write(parquet, report.to_parquet(analysis))
     if json != "-":
         terminal.print_senses(analysis)
-        for kind, path in (("JSON", json), ("HTML", html), ("CSV", csv), ("Parquet", parquet)):
+        for kind, path in (
+            ("JSON", json), ("HTML", html), ("CSV", csv), ("Parquet", parquet), ("Sense model", save),
+        ):  # fmt: skip
             if path:
                 print(f"{kind} written to {path}")
 
@@ -90,7 +97,7 @@ def compare(
     from service import terminal
 
     options = _options(match=match, language=language, n_senses=n_senses, drivers="none", pairs=pairs, seed=seed)
-    analysis = _analyse(target, file, model, text_field, id_field, options)
+    analysis = _induced(target, file, model, text_field, id_field, options).analysis
     if json:
         write(json, _json(analysis))
     if json != "-":
@@ -106,16 +113,16 @@ def _options(**chosen: Any) -> Options:
     return Options(**chosen)
 
 
-def _analyse(
+def _induced(
     target: str, file: str, model: str | None, text_field: str, id_field: str | None, options: Options
-) -> Analysis:
-    from analysis.pipeline import analyse
+) -> Induced:
+    from analysis.pipeline import induced
 
     # What is wrong with the file is said before the model takes its seconds to load.
     documents = read_documents(file, text_field, id_field)
     encoder = load_encoder(model)
     with watching() as watch:
-        return analyse(encoder, documents, target, options, watch=watch)
+        return induced(encoder, documents, target, options, watch=watch)
 
 
 def _json(analysis: Analysis) -> str:

@@ -89,14 +89,12 @@ def check_encoder(saved: SavedSenses, info: ModelInfo) -> None:
             f"the sense model {saved.id} was made with {_named(made.model, made.revision, made.digest)}, "
             f"not with {_named(info.name, info.revision, info.digest)}",
             remedy=f"read the texts with --model {made.model} of that revision, or make the sense model anew",
-            where=("model",),
         )
     if made.representation != senses.REPRESENTATION:
         raise ModelMismatch(
             f"the sense model {saved.id} was made by another version of Polyseme, which read usages as "
             f"{made.representation!r}, and this one as {senses.REPRESENTATION!r}",
             remedy="make the sense model anew",
-            where=("model",),
         )
 
 

@@ -15,6 +15,7 @@ import json
 import unicodedata
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -150,6 +151,15 @@ def describe(saved: SavedSenses) -> Description:
         abstained=int((saved.member_sense < 0).sum()),
         provenance=saved.provenance,
     )
+
+
+def summary(saved: SavedSenses) -> dict[str, Any]:
+    """What a list says of it: id, parent, edit, target, model, senses (id, label, size), usages."""
+    whole = asdict(describe(saved))
+    return {name: whole[name] for name in ("id", "parent", "edit", "target", "usages")} | {
+        "model": saved.provenance.model,
+        "senses": [{name: sense[name] for name in ("id", "label", "size")} for sense in whole["senses"]],
+    }
 
 
 def to_json(saved: SavedSenses) -> str:

@@ -24,6 +24,7 @@ from analysis.errors import (
     InputError,
     LimitExceeded,
     ModelError,
+    ModelMismatch,
     Place,
     PolysemeError,
     UnknownModel,
@@ -44,6 +45,7 @@ STATUS: dict[type[PolysemeError], int] = {
     ModelError: 503,
     UnknownModel: 422,
     UnsupportedModel: 422,
+    ModelMismatch: 409,
     NotFound: 404,
     StoreError: 503,
 }
@@ -59,6 +61,7 @@ PHRASES = {413: "Content Too Large", 422: "Unprocessable Content"}
 MEANINGS = {
     400: "The body is not JSON",
     404: "Nothing is kept under the id",
+    409: "The sense model was made with a model that is not served here",
     413: "More than a limit allows: see GET /v1/models",
     415: "The body is not said to be JSON",
     422: "Something in the body is not right: see `errors`",

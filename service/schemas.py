@@ -6,6 +6,7 @@ Offsets are half-open code points. What one request may hold in all is in the se
 from __future__ import annotations
 
 import re
+from dataclasses import dataclass
 from typing import Annotated, Literal
 
 from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, JsonValue, model_validator
@@ -14,6 +15,7 @@ from pydantic_core import PydanticCustomError
 from analysis.assemble import Options
 from analysis.drivers import Method
 from analysis.record import Notice
+from analysis.saved import Description
 from analysis.text import Match
 from analysis.types import Operator
 from service.settings import MOST_TEXTS
@@ -152,6 +154,77 @@ class SensesRequest(GroupedRequest):
         )
 
 
+class LabelledTextIn(TextIn):
+    """A text, which may say which sense the target has in it."""
+
+    label: Name | None = Field(default=None, description="the name of the sense; given for all texts, or for none")
+
+
+LabelledTexts = Annotated[
+    list[Annotated[LabelledTextIn, BeforeValidator(_as_object, json_schema_input_type=str | LabelledTextIn)]],
+    Field(
+        fail_fast=True,
+        max_length=MOST_TEXTS,
+        description="each a string, or an object with a label, an id or spans",
+        examples=[SENTENCES],
+        json_schema_extra={"minItems": 1},
+    ),
+]
+
+
+class SenseModelRequest(SensesRequest):
+    """Senses to keep: found in the texts as POST /v1/senses does, or learnt from their labels where they have some."""
+
+    texts: LabelledTexts  # type: ignore[assignment]
+
+    @property
+    def labelled(self) -> bool:
+        return any(text.label is not None for text in self.texts)
+
+
+class AssignRequest(Request):
+    """Texts whose usages to put into the senses of a sense model."""
+
+    model_config = ConfigDict(
+        json_schema_extra={"examples": [{"texts": ["The bank raised its rates.", "We fished from the bank."]}]}
+    )
+
+    texts: Texts
+    threshold: Annotated[float, Field(ge=0, le=1, allow_inf_nan=False)] = Field(
+        default=0, description="the least probability; below it a usage has no sense"
+    )
+    match: Match | None = Field(default=None, description="as the sense model was made, when null")
+    language: Name | None = Field(default=None, description="as the sense model was made, when null")
+
+
+class RenameRequest(Request):
+    """Another label for a sense."""
+
+    model_config = ConfigDict(json_schema_extra={"examples": [{"sense": "s0", "label": "river bank"}]})
+
+    sense: Text = Field(description="the id of a sense")
+    label: Text = Field(description="a readable name")
+
+
+class MergeRequest(Request):
+    """Senses to make one of."""
+
+    model_config = ConfigDict(json_schema_extra={"examples": [{"senses": ["s0", "s1"]}]})
+
+    senses: Annotated[list[Text], Field(fail_fast=True, max_length=1000)] = Field(
+        description="the ids of two senses or more"
+    )
+
+
+class SplitRequest(Request):
+    """A sense to make several of."""
+
+    model_config = ConfigDict(json_schema_extra={"examples": [{"sense": "s0", "n_senses": 2}]})
+
+    sense: Text = Field(description="the id of a sense")
+    n_senses: Count = Field(default=2, description="how many to make of it")
+
+
 class CompareRequest(GroupedRequest):
     """The one static vector against the contextual ones."""
 
@@ -254,6 +327,39 @@ class EmbeddingsOut(BaseModel):
     usages: list[UsageVectors]
     static: list[FormVector] = Field(description="the forms that occur, the most frequent first")
     warnings: list[Notice]
+
+
+@dataclass(frozen=True)
+class MadeOut(Description):
+    """A new sense model, and what there is to say about the texts."""
+
+    warnings: tuple[Notice, ...] = ()
+
+
+class SenseOut(BaseModel):
+    """A sense in a list of sense models."""
+
+    id: str
+    label: str
+    size: int
+
+
+class SenseModelOut(BaseModel):
+    """A sense model in a list."""
+
+    id: str
+    parent: str | None = Field(description="the sense model that it was made of by an edit")
+    edit: str
+    target: str
+    model: str
+    usages: int
+    senses: list[SenseOut]
+
+
+class SenseModelsOut(BaseModel):
+    """The sense models that are kept, the newest first."""
+
+    sense_models: list[SenseModelOut]
 
 
 class ModelOut(BaseModel):

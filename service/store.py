@@ -1,20 +1,36 @@
-"""Analyses by id, in SQLite or PostgreSQL."""
+"""Analyses and sense models by id, in SQLite or PostgreSQL."""
 
 from __future__ import annotations
 
+import json
 from collections.abc import Iterator
 from contextlib import contextmanager
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
-from sqlalchemy import Column, DateTime, MetaData, String, Table, Text, create_engine, delete, event, insert, select
+from sqlalchemy import (
+    Column,
+    DateTime,
+    LargeBinary,
+    MetaData,
+    String,
+    Table,
+    Text,
+    create_engine,
+    delete,
+    event,
+    insert,
+    select,
+)
 from sqlalchemy.engine import URL, Engine, make_url
 from sqlalchemy.exc import ArgumentError, IntegrityError, SQLAlchemyError
 from sqlalchemy.pool import QueuePool
 
 from analysis.errors import BadFile, PolysemeError
 from analysis.record import Analysis, from_json, to_json
+from analysis.saved import SavedSenses, summary
+from analysis.sensefile import from_bytes, to_bytes
 
 METADATA = MetaData()
 ANALYSES = Table(
@@ -27,6 +43,14 @@ ANALYSES = Table(
     Column("created", DateTime(timezone=True), nullable=False),
     Column("body", Text, nullable=False),
 )
+SENSE_MODELS = Table(
+    "sense_models",
+    METADATA,
+    Column("id", String(64), primary_key=True),
+    Column("created", DateTime(timezone=True), nullable=False),
+    Column("about", Text, nullable=False),  # JSON: what a list says of it, so that no list reads bodies
+    Column("body", LargeBinary, nullable=False),
+)
 
 
 class NotFound(PolysemeError):
@@ -38,9 +62,10 @@ class StoreError(PolysemeError):
 
 
 class Store:
-    """Analyses in one table of the database at `url`. Safe to share between threads.
+    """Analyses and sense models, each in a table of the database at `url`. Safe to share between threads.
 
-    Every method raises StoreError where the database fails. "sqlite://" is a database in memory, gone with the Store.
+    Both have ids that are made of their content: to keep one again changes nothing. Every method raises StoreError
+    where the database fails. "sqlite://" is a database in memory, gone with the Store.
     """
 
     def __init__(self, url: str) -> None:
@@ -49,29 +74,22 @@ class Store:
             METADATA.create_all(self._engine)
 
     def save(self, analysis: Analysis) -> None:
-        """Keep the analysis under its id, which is made of its content: to keep it again changes nothing."""
-        row = {
-            "id": analysis.id,
-            "target": analysis.target,
-            "model": analysis.provenance.model,
-            "verdict": analysis.verdict,
-            "created": datetime.now(UTC),
-            "body": to_json(analysis),
-        }
-        with _store_errors():
-            try:
-                with self._engine.begin() as connection:
-                    connection.execute(insert(ANALYSES).values(row))
-            except IntegrityError:
-                if not self._has(analysis.id):
-                    raise
+        """Keep the analysis under its id."""
+        self._insert(
+            ANALYSES,
+            {
+                "id": analysis.id,
+                "target": analysis.target,
+                "model": analysis.provenance.model,
+                "verdict": analysis.verdict,
+                "created": datetime.now(UTC),
+                "body": to_json(analysis),
+            },
+        )
 
     def get(self, analysis_id: str) -> Analysis:
         """The analysis. Raises NotFound."""
-        with _store_errors(), self._engine.connect() as connection:
-            body = connection.scalar(select(ANALYSES.c.body).where(ANALYSES.c.id == _checked(analysis_id)))
-        if body is None:
-            raise _not_found(analysis_id)
+        body = self._body(ANALYSES, analysis_id)
         try:
             return from_json(body)
         except BadFile as error:
@@ -81,23 +99,71 @@ class Store:
 
     def delete(self, analysis_id: str) -> None:
         """Forget the analysis. Raises NotFound."""
-        with _store_errors(), self._engine.begin() as connection:
-            gone = connection.execute(delete(ANALYSES).where(ANALYSES.c.id == _checked(analysis_id))).rowcount
-        if not gone:
-            raise _not_found(analysis_id)
+        self._delete(ANALYSES, analysis_id)
+
+    def save_senses(self, saved: SavedSenses) -> bool:
+        """Keep the sense model under its id; true where it was not there before."""
+        about = json.dumps(summary(saved))
+        row = {"id": saved.id, "created": datetime.now(UTC), "about": about, "body": to_bytes(saved)}
+        return self._insert(SENSE_MODELS, row)
+
+    def get_senses(self, model_id: str) -> SavedSenses:
+        """The sense model. Raises NotFound."""
+        body = self._body(SENSE_MODELS, model_id)
+        try:
+            return from_bytes(body)
+        except BadFile as error:
+            raise StoreError(
+                f"the sense model {model_id} was kept by another version", remedy="make the sense model again"
+            ) from error
+
+    def list_senses(self, *, limit: int, offset: int = 0) -> list[dict[str, Any]]:
+        """At most `limit` summaries of sense models, the last that were made first, after `offset` of them."""
+        newest = select(SENSE_MODELS.c.about).order_by(SENSE_MODELS.c.created.desc(), SENSE_MODELS.c.id)
+        with _store_errors(), self._engine.connect() as connection:
+            return [json.loads(about) for about in connection.scalars(newest.limit(limit).offset(offset))]
+
+    def delete_senses(self, model_id: str) -> None:
+        """Forget the sense model; those made of it stay. Raises NotFound."""
+        self._delete(SENSE_MODELS, model_id)
 
     def ping(self) -> None:
-        """Read from the table, so that a lost database or a missing table shows."""
+        """Read from the tables, so that a lost database or a missing table shows."""
         with _store_errors(), self._engine.connect() as connection:
-            connection.execute(select(ANALYSES.c.id).limit(1)).all()
+            for table in (ANALYSES, SENSE_MODELS):
+                connection.execute(select(table.c.id).limit(1)).all()
 
     def close(self) -> None:
         """Let go of the database's connections."""
         self._engine.dispose()
 
-    def _has(self, analysis_id: str) -> bool:
+    def _insert(self, table: Table, row: dict[str, Any]) -> bool:
+        with _store_errors():
+            try:
+                with self._engine.begin() as connection:
+                    connection.execute(insert(table).values(row))
+            except IntegrityError:
+                if not self._has(table, row["id"]):
+                    raise
+                return False
+        return True
+
+    def _body(self, table: Table, row_id: str) -> Any:
+        with _store_errors(), self._engine.connect() as connection:
+            body = connection.scalar(select(table.c.body).where(table.c.id == _checked(table, row_id)))
+        if body is None:
+            raise _not_found(table, row_id)
+        return body
+
+    def _delete(self, table: Table, row_id: str) -> None:
+        with _store_errors(), self._engine.begin() as connection:
+            gone = connection.execute(delete(table).where(table.c.id == _checked(table, row_id))).rowcount
+        if not gone:
+            raise _not_found(table, row_id)
+
+    def _has(self, table: Table, row_id: str) -> bool:
         with self._engine.connect() as connection:
-            return connection.scalar(select(ANALYSES.c.id).where(ANALYSES.c.id == analysis_id)) is not None
+            return connection.scalar(select(table.c.id).where(table.c.id == row_id)) is not None
 
 
 def _engine(url: str) -> Engine:
@@ -142,12 +208,13 @@ def _store_errors() -> Iterator[None]:
         raise StoreError("the database does not answer", remedy="try again; else see the service's log") from error
 
 
-def _checked(analysis_id: str) -> str:
+def _checked(table: Table, row_id: str) -> str:
     """Ids are letters and digits; not every database takes any text (PostgreSQL refuses NUL)."""
-    if not (analysis_id.isascii() and analysis_id.isalnum()):
-        raise _not_found(analysis_id)
-    return analysis_id
+    if not (row_id.isascii() and row_id.isalnum()):
+        raise _not_found(table, row_id)
+    return row_id
 
 
-def _not_found(analysis_id: str) -> NotFound:
-    return NotFound(f"there is no analysis {analysis_id!r}", remedy="POST /v1/senses makes one and tells its id")
+def _not_found(table: Table, row_id: str) -> NotFound:
+    noun, route = ("analysis", "/v1/senses") if table is ANALYSES else ("sense model", "/v1/sense-models")
+    return NotFound(f"there is no {noun} {row_id!r}", remedy=f"POST {route} makes one and tells its id")

@@ -19,14 +19,21 @@ def read(request: TargetRequest, settings: Settings) -> tuple[list[Document], te
     Raises LimitExceeded for too many texts or uses of the target, or a text too long; BadText, BadSpan, TargetNotFound.
     """
     documents = to_documents(request.texts, settings)
-    found = text.find(documents, request.target, match=request.match, language=request.language)
+    return documents, find(documents, request.target, request.match, request.language, settings)
+
+
+def find(
+    documents: Sequence[Document], target: str, match: text.Match, language: str, settings: Settings
+) -> text.Found:
+    """Where the target is in the documents. Raises LimitExceeded for too many uses of it; TargetNotFound."""
+    found = text.find(documents, target, match=match, language=language)
     if len(found.occurrences) > settings.max_usages:
         raise LimitExceeded(
-            f"the texts use {request.target!r} {len(found.occurrences):,} times; the limit is {settings.max_usages:,}",
+            f"the texts use {target!r} {len(found.occurrences):,} times; the limit is {settings.max_usages:,}",
             remedy="send fewer texts at a time",
             where=("texts",),
         )
-    return documents, found
+    return found
 
 
 def to_documents(texts: Sequence[TextIn], settings: Settings) -> list[Document]:

@@ -7,11 +7,13 @@ from pathlib import Path
 import pytest
 from sqlalchemy import text, update
 
+from analysis import edits, fitting, sensefile
 from analysis.corpus import documents
-from analysis.pipeline import analyse
+from analysis.pipeline import analyse, induced
 from analysis.record import Analysis
+from analysis.saved import SavedSenses
 from service.encoders import Encoders, ModelUnavailable
-from service.store import ANALYSES, NotFound, Store, StoreError
+from service.store import ANALYSES, SENSE_MODELS, NotFound, Store, StoreError
 from tests.api.conftest import MONEY, RIVER
 from tests.fake import FakeEncoder
 
@@ -19,6 +21,11 @@ from tests.fake import FakeEncoder
 @pytest.fixture(scope="module")
 def analysis() -> Analysis:
     return analyse(FakeEncoder(), documents([*RIVER, *MONEY, "an “über” bank 🏦\0"]), "bank")
+
+
+@pytest.fixture(scope="module")
+def saved() -> SavedSenses:
+    return fitting.keep(induced(FakeEncoder(), documents([*RIVER, *MONEY, "an “über” bank 🏦\0"]), "bank"))
 
 
 @pytest.fixture(params=["memory", "file", pytest.param("server", marks=pytest.mark.postgres)])
@@ -43,6 +50,54 @@ def test_what_is_deleted_is_gone(store: Store, analysis: Analysis) -> None:
         store.get(analysis.id)
     with pytest.raises(NotFound):
         store.delete(analysis.id)
+
+
+def test_sense_models_come_back_the_same_and_go(store: Store, saved: SavedSenses) -> None:
+    assert store.save_senses(saved)
+    assert not store.save_senses(saved)
+    again = store.get_senses(saved.id)
+    assert sensefile.to_bytes(again) == sensefile.to_bytes(saved)
+    with pytest.raises(NotFound, match="no analysis"):
+        store.get(saved.id)
+    store.delete_senses(saved.id)
+    with pytest.raises(NotFound, match=f"no sense model '{saved.id}'"):
+        store.get_senses(saved.id)
+    for missing in (saved.id, "\0", "a'; DROP TABLE sense_models", "é"):
+        with pytest.raises(NotFound):
+            store.delete_senses(missing)
+
+
+def test_sense_models_are_listed_newest_first(store: Store, saved: SavedSenses) -> None:
+    # A database of the whole session may hold others, which are older.
+    names = ["“über”", "b", "c"]
+    made = [edits.rename(saved, saved.model.senses[0], name) for name in names]
+    for one in made:
+        store.save_senses(one)
+    listed = store.list_senses(limit=2)
+    assert [one["id"] for one in listed] == [made[2].id, made[1].id]
+    (first,) = store.list_senses(limit=1, offset=2)
+    assert (first["id"], first["parent"], first["target"], first["model"]) == (made[0].id, saved.id, "bank", "fake")
+    assert first["senses"][0]["label"] == "“über”"
+
+
+def test_threads_may_save_the_same_sense_model_at_once(store: Store, saved: SavedSenses) -> None:
+    one = edits.rename(saved, saved.model.senses[0], "at once")
+    with ThreadPoolExecutor(8) as pool:
+        assert sum(pool.map(store.save_senses, [one] * 16)) == 1
+    assert store.get_senses(one.id).id == one.id
+
+
+def test_a_database_of_an_older_version_gets_the_new_table(tmp_path: Path, saved: SavedSenses) -> None:
+    url = f"sqlite:///{tmp_path}/a.db"
+    old = Store(url)
+    SENSE_MODELS.drop(old._engine)
+    with pytest.raises(StoreError):
+        old.ping()
+    old.close()
+    new = Store(url)
+    new.ping()
+    assert new.save_senses(saved)
+    new.close()
 
 
 def test_threads_may_save_the_same_at_once(store: Store, analysis: Analysis) -> None:
@@ -71,6 +126,16 @@ def test_a_body_of_another_version_is_the_stores_fault(store: Store, analysis: A
         connection.execute(update(ANALYSES).values(body='{"schema_version": 99}'))
     with pytest.raises(StoreError, match="another version"):
         store.get(analysis.id)
+
+
+def test_a_sense_model_of_another_version_is_the_stores_fault(store: Store, saved: SavedSenses) -> None:
+    store.save_senses(saved)
+    with store._engine.begin() as connection:
+        connection.execute(update(SENSE_MODELS).values(body=sensefile.to_bytes(saved)[:-1]))
+    with pytest.raises(StoreError, match="another version"):
+        store.get_senses(saved.id)
+    with store._engine.begin() as connection:  # a server outlives the test
+        connection.execute(SENSE_MODELS.delete())
 
 
 @pytest.mark.parametrize("url", ["nonsense", "oracle9://x", "sqlite:////proc/none/a.db"])

@@ -176,9 +176,15 @@ def fit(
 
 
 def _familiar(rows: FloatArray, labels: IntArray, centroids: FloatArray) -> float:
-    """The cosine to their own centroid that 99 % of the usages reach."""
-    own = (_unit(rows) * _unit(centroids)[labels]).sum(axis=1)
-    return float(np.quantile(own, 0.01))
+    """The cosine to their own centroid, they themselves left out of it, that 99 % of the usages reach.
+
+    Left in, a usage of a small sense lies so near its centroid that hardly any new one would come as near. A usage
+    alone in its sense tells nothing; where all are, anything is familiar.
+    """
+    sizes = np.bincount(labels)[labels]
+    others = sizes[:, None] * centroids[labels].astype(np.float64) - rows
+    own = (_unit(rows) * _unit(others)).sum(axis=1)[sizes > 1]
+    return float(np.quantile(own, 0.01)) if len(own) else -1.0
 
 
 def assign(model: SenseModel, represented: FloatArray, *, threshold: float = 0.0) -> Assignment:

@@ -306,3 +306,10 @@ def test_separation_of_many_usages_is_near_that_of_all(monkeypatch: pytest.Monke
 def test_induced_senses_agree_with_the_gold_when_clouds_overlap() -> None:
     vectors, context, gold = clouds([40, 30], apart=0.9)
     assert adjusted_rand_score(gold, induce(vectors, context, target="bank")[1].sense) > 0.9
+
+
+def test_what_is_familiar_worked_by_hand() -> None:
+    """Two usages of one sense are 0.8 alike: each is told from the other, not from a mean that it is half of."""
+    rows = np.array([[1, 0], [0.8, 0.6]], np.float32)
+    assert senses.fit(rows, np.array([0, 0]), ["a"], target="bank").familiar == pytest.approx(0.8)
+    assert senses.fit(rows, np.array([0, 1]), ["a", "b"], target="bank").familiar == -1, "each alone: nothing is known"

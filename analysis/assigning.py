@@ -134,7 +134,7 @@ def assign(
             representation=made.representation,
             match=match,
             language=language,
-            threshold=threshold,
+            threshold=float(threshold),
             versions=versions(),
         ),
     )

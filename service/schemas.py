@@ -191,7 +191,7 @@ class AssignRequest(Request):
 
     texts: Texts
     threshold: Annotated[float, Field(ge=0, le=1, allow_inf_nan=False)] = Field(
-        default=0, description="the least probability; below it a usage has no sense"
+        default=0.0, description="the least probability; below it a usage has no sense"
     )
     match: Match | None = Field(default=None, description="as the sense model was made, when null")
     language: Name | None = Field(default=None, description="as the sense model was made, when null")

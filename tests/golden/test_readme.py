@@ -58,6 +58,7 @@ def test_the_readme_has_examples() -> None:
     routes = " ".join(re.findall(r":8000(/(?:v1/)?\w+)", " ".join(command for command, _ in REQUESTS)))
     for noun in ("senses", "analyses", "attention", "embeddings", "compare", "models"):
         assert f"/v1/{noun}" in routes
+    assert "/v1/sense-models/" in " ".join(command for command, _ in REQUESTS)
     assert "/livez" in routes
     assert "/readyz" in routes
 
@@ -66,6 +67,7 @@ def test_the_readme_has_examples() -> None:
 def test_commands_print_what_the_readme_shows(command: str, shown: str) -> None:
     arguments = shlex.split(command)[1:]
     run = [sys.executable, "-c", "from service.cli import main; main()", *arguments]
+    (ROOT / "out").mkdir(exist_ok=True)  # as `make demo` does
     done = subprocess.run(run, capture_output=True, text=True, cwd=ROOT, check=False)
     assert_as_shown(shown, done.stdout + done.stderr)
 

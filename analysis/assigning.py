@@ -170,6 +170,12 @@ def to_csv(assigned: Assigned) -> str:
 
 def _assigned(saved: SavedSenses, usages: Usages, threshold: float) -> tuple[AssignedUsage, ...]:
     represented = senses.represent(usages.vectors, usages.context)
+    if represented.shape[1] != saved.model.centroids.shape[1]:
+        raise ModelMismatch(
+            f"the sense model {saved.id} holds {saved.model.centroids.shape[1]} numbers a usage, and the model "
+            f"{saved.provenance.model} gives {represented.shape[1]}",
+            remedy="make the sense model anew",
+        )
     placed = senses.assign(saved.model, represented, threshold=threshold)
     chances = senses.probabilities(saved.model, represented)
     member = dict(zip(saved.keys, saved.member_sense.tolist(), strict=True))

@@ -139,8 +139,10 @@ def _from_parts(document: _Document, arrays: Mapping[str, NDArray[Any]], found: 
     for name, array in arrays.items():
         if array.dtype != np.dtype(dtypes[name]) or not np.isfinite(array).all():
             raise ValueError(f"{name} is {array.dtype}, or not finite")
-    if arrays["keys"].ndim != 2 or arrays["centroids"].ndim != 2:
+    if arrays["keys"].shape[1:] != (16,) or arrays["centroids"].ndim != 2 or not arrays["centroids"].size:
         raise ValueError("its arrays have other shapes")
+    if document.temperature <= 0:
+        raise ValueError(f"its temperature is {document.temperature}")
     model = SenseModel(
         target=document.target,
         senses=tuple(document.senses),

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Callable
 from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -130,6 +132,7 @@ def rewritten(kept: SavedSenses, **document: object) -> bytes:
         ({"senses": ["s0", "s1", "s1"]}, "one id"),
         ({"labels": ["a", "b", "b"]}, "label"),
         ({"more": 1}, "no whole sense model"),
+        ({"temperature": 0.0}, "temperature"),
         ({"provenance": {}}, "no whole sense model"),
         ({"exemplars": [[], [], [{"key": "0" * 32, "text": "bank", "start": 0, "end": 4}]]}, "no member"),
     ],
@@ -138,6 +141,34 @@ def test_a_file_that_was_made_wrong_is_refused(saved: SavedSenses, document: dic
     assert sensefile.from_bytes(rewritten(saved)).id == saved.id
     with pytest.raises(BadFile, match=says):
         sensefile.from_bytes(rewritten(saved, **document))
+
+
+@pytest.mark.parametrize(
+    ("name", "change"),
+    [
+        ("keys", lambda a: a[:, :8]),
+        ("keys", lambda a: a[:-1]),
+        ("rows", lambda a: a[:, 1:]),
+        ("rows", lambda a: a.astype(np.float32)),
+        ("rows", lambda a: a * np.float16("nan")),
+        ("centroids", lambda a: a[0]),
+        ("centroids", lambda a: a[:0]),
+        ("sizes", lambda a: a + 1),
+        ("sizes", lambda a: a[:, None]),
+        ("member_sense", lambda a: a + 1),
+        ("member_sense", lambda a: a - 5),
+        ("more", lambda a: a),
+    ],
+)
+def test_a_file_with_arrays_that_do_not_fit_is_refused(
+    saved: SavedSenses, name: str, change: Callable[[Any], Any]
+) -> None:
+    arrays = sensefile._arrays(saved)
+    arrays[name] = np.ascontiguousarray(change(arrays.get(name, arrays["sizes"])))
+    document = sensefile._document(saved)
+    whole = document | {"id": sensefile._content_id(document, arrays)}
+    with pytest.raises(BadFile, match="no whole sense model"):
+        sensefile.from_bytes(safetensors.save(arrays, {"polyseme": sensefile._canonical(whole)}))
 
 
 def test_a_file_that_is_something_else(tmp_path: Path) -> None:
@@ -368,6 +399,11 @@ def test_another_encoder_is_refused_with_both(saved: SavedSenses) -> None:
     origin = replace(saved.provenance, representation="another")
     with pytest.raises(ModelMismatch, match="another version of Polyseme"):
         assigning.assign(replace(saved, provenance=origin), FakeEncoder(), texts("river"))
+
+
+def test_an_encoder_of_another_width_is_refused(saved: SavedSenses) -> None:
+    with pytest.raises(ModelMismatch, match="48 numbers a usage, and the model fake gives 16"):
+        assigning.assign(saved, FakeEncoder(width=8), texts("river"))
 
 
 def test_what_cannot_be_assigned(saved: SavedSenses) -> None:

@@ -12,7 +12,7 @@ from typing import Annotated
 import typer
 
 from analysis.errors import PolysemeError
-from service.cli import analyses, attention, models, sense_models
+from service.cli import analyses, attention, evaluate, models, sense_models
 from service.cli.common import settings
 
 app = typer.Typer(
@@ -27,6 +27,7 @@ app.command()(analyses.senses)
 app.command()(analyses.compare)
 app.command()(attention.attention)
 app.command()(sense_models.assign)
+app.command()(evaluate.evaluate)
 app.add_typer(sense_models.sense_models_app, name="sense-models")
 app.add_typer(models.models_app, name="models")
 

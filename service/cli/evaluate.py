@@ -1,0 +1,52 @@
+"""`polyseme evaluate`: the quality of any model on a public data set."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from service.cli.common import Json, Model, Seed, load_encoder, settings, watching, write
+
+
+def evaluate(
+    dataset: Annotated[str, typer.Argument(help="coarsewsd20, wsi-at-scale, semeval2013, semeval2010, wic or rawc.")],
+    path: Annotated[Path, typer.Argument(help="The data set's folder or file, as its authors publish it.")],
+    model: Model = None,
+    seed: Seed = 0,
+    limit: Annotated[int | None, typer.Option(help="At most so many usages a word, drawn by the seed.")] = None,
+    json: Json = None,
+    predictions: Annotated[
+        str | None, typer.Option(metavar="PATH", help="Write a row a usage, tab-separated; - is standard output.")
+    ] = None,
+) -> None:
+    """The quality of a model's senses on DATASET, with the trivial baselines beside it.
+
+    What was encoded is kept in the home folder: a run that is broken off goes on from where it was.
+    """
+    from json import dumps
+
+    from analysis.errors import BadOption
+    from analysis.evaluation.outcome import Options, to_tsv
+    from analysis.evaluation.run import check_dataset
+    from analysis.evaluation.run import evaluate as run
+    from service import evaluation_table
+
+    check_dataset(dataset)
+    if json == predictions == "-":
+        raise BadOption("--json and --predictions are both standard output", remedy="name a file for one of them")
+    cache = settings().home / "evaluation"
+    Options(seed, limit)  # what is wrong with them is said before the model is loaded
+    encoder = load_encoder(model)
+    with watching() as watch:
+        outcome = run(encoder, dataset, path, Options(seed, limit, cache, watch))
+    if predictions:
+        write(predictions, to_tsv(outcome))
+    if json:
+        write(json, dumps(outcome.report, ensure_ascii=False) + "\n")
+    if "-" not in (json, predictions):
+        evaluation_table.print_evaluation(outcome.report)
+        for kind, file in (("JSON", json), ("Predictions", predictions)):
+            if file:
+                print(f"{kind} written to {file}")

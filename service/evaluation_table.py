@@ -1,0 +1,60 @@
+"""An evaluation's report on a terminal: the words, their means, and the baselines under them."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from rich.console import Console
+from rich.table import Table
+from rich.text import Text
+
+from service.terminal import shown
+
+SHOWN_WORDS = 60  # more are for --json
+Scores = Mapping[str, float | None]
+
+
+def print_evaluation(report: Mapping[str, Any]) -> None:
+    """One row a word, then the means, then each baseline; "-" where a measure does not apply."""
+    words: Mapping[str, Scores] = report["words"]
+    groups: list[list[tuple[str, Scores]]] = []
+    if len(words) <= SHOWN_WORDS:
+        groups.append([(shown(word), scores) for word, scores in words.items()])
+    groups.append([(_readable(key), report[key]) for key in report if key == "all" or key.startswith("mean")])
+    groups.extend(
+        [(f"{_readable(name)}{_suffix(key)}", scores) for name, scores in report[key].items()]
+        for key in report
+        if key.startswith("baselines")
+    )
+    metrics = list(dict.fromkeys(metric for group in groups for _, scores in group for metric in scores))
+    table = Table(box=None, pad_edge=False, header_style="dim")
+    table.add_column("")
+    for metric in metrics:
+        table.add_column(_readable(metric), justify="right", vertical="bottom")
+    for group in groups:
+        for name, scores in group:
+            style = "bold" if name.startswith(("mean", "all")) else None
+            table.add_row(Text(name), *(_figure(scores.get(metric)) for metric in metrics), style=style)
+        table.add_section()
+        table.add_row()
+    console = Console(highlight=False)
+    names = max(len(name) for group in groups for name, _ in group)
+    needed = names + sum(2 + max(6, *map(len, metric.split("_"))) for metric in metrics)
+    console.print(f"{report['dataset']}, {report['model']}, seed {report['seed']}", style="bold", markup=False)
+    if len(words) > SHOWN_WORDS:
+        console.print(f"{len(words)} words; --json has each of them", style="dim", markup=False)
+    Console(highlight=False, width=max(console.width, needed)).print(table)
+
+
+def _readable(name: str) -> str:
+    return name.replace("_", " ")
+
+
+def _suffix(key: str) -> str:
+    rest = key.removeprefix("baselines").strip("_")
+    return f" ({_readable(rest)})" if rest else ""
+
+
+def _figure(value: float | None) -> str:
+    return "-" if value is None else f"{value:.3f}"

@@ -21,20 +21,19 @@ def print_evaluation(report: Mapping[str, Any]) -> None:
     groups: list[list[tuple[str, Scores]]] = []
     if len(words) <= SHOWN_WORDS:
         groups.append([(shown(word), scores) for word, scores in words.items()])
-    groups.append([(_readable(key), report[key]) for key in report if key == "all" or key.startswith("mean")])
-    groups.extend(
-        [(f"{_readable(name)}{_suffix(key)}", scores) for name, scores in report[key].items()]
-        for key in report
-        if key.startswith("baselines")
-    )
+    # A mean, and under it the baselines' means over the same words.
+    for suffix in ("", *(key.removeprefix("mean") for key in report if key.startswith("mean_"))):
+        groups.append([(_readable(f"mean{suffix}"), report[f"mean{suffix}"])])
+        groups[-1] += [("pooled", report["pooled"])] if not suffix and "pooled" in report else []
+        groups.append([(_readable(name), scores) for name, scores in report[f"baselines{suffix}"].items()])
     metrics = list(dict.fromkeys(metric for group in groups for _, scores in group for metric in scores))
     table = Table(box=None, pad_edge=False, header_style="dim")
-    table.add_column("")
+    table.add_column("", no_wrap=True)
     for metric in metrics:
         table.add_column(_readable(metric), justify="right", vertical="bottom")
     for group in groups:
         for name, scores in group:
-            style = "bold" if name.startswith(("mean", "all")) else None
+            style = "bold" if name.startswith("mean") else None
             table.add_row(Text(name), *(_figure(scores.get(metric)) for metric in metrics), style=style)
         table.add_section()
         table.add_row()
@@ -49,11 +48,6 @@ def print_evaluation(report: Mapping[str, Any]) -> None:
 
 def _readable(name: str) -> str:
     return name.replace("_", " ")
-
-
-def _suffix(key: str) -> str:
-    rest = key.removeprefix("baselines").strip("_")
-    return f" ({_readable(rest)})" if rest else ""
 
 
 def _figure(value: float | None) -> str:

@@ -3,8 +3,8 @@
     HOME/evaluation/<digest>/<key>.npz     `keys` (C) of the readings, `vectors` and `context` f32 (C, D)
 
 A reading is keyed by the SHA-256 of its text and span, in a folder of the model's digest. Readings that are not kept
-yet are sorted and encoded in chunks; each chunk is one file, written whole or not at all. A file that cannot be read
-whole is dropped and its readings computed anew.
+yet are sorted and encoded in chunks; each chunk is one file, written whole or not at all. A file that is damaged is
+dropped when it is wanted, and its readings are computed anew.
 """
 
 from __future__ import annotations
@@ -12,9 +12,7 @@ from __future__ import annotations
 import hashlib
 import os
 import tempfile
-import zipfile
-import zlib
-from collections.abc import Sequence
+from collections.abc import Container, Sequence
 from pathlib import Path
 
 import numpy as np
@@ -42,15 +40,14 @@ def embed(
     kept: set[str] = set()
     room = folder / encoder.info.digest if folder else None
     for file in sorted(room.glob("*.npz")) if room else ():
-        chunk = _read(file, width)
+        chunk = _read(file, place, width)
         if chunk is None:
             file.unlink(missing_ok=True)
             continue
         names, *arrays = chunk
-        rows = [i for i, name in enumerate(names) if name in place]
-        at = [place[names[i]] for i in rows]
-        vectors[at], context[at] = arrays[0][rows], arrays[1][rows]
-        kept.update(names[i] for i in rows)
+        at = [place[name] for name in names]
+        vectors[at], context[at] = arrays
+        kept.update(names)
     progress(sum(key in kept for key in keys))
     new = {key: o for key, o in zip(keys, occurrences, strict=True) if key not in kept}
     # By length, so that a batch pads little; the key makes the order one whatever the order asked for.
@@ -72,15 +69,20 @@ def _key(occurrence: Occurrence) -> str:
     return hashlib.sha256(FORMAT + b":" + span + occurrence.text.encode()).hexdigest()
 
 
-def _read(file: Path, width: int) -> tuple[list[str], FloatArray, FloatArray] | None:
-    """The chunk, or None where it is damaged. The zip's checksums tell."""
+def _read(file: Path, wanted: Container[str], width: int) -> tuple[list[str], FloatArray, FloatArray] | None:
+    """The wanted readings of a chunk, its arrays left alone where there are none; None where the file is damaged."""
     try:
         with np.load(file, allow_pickle=False) as chunk:
-            names, vectors, context = [str(name) for name in chunk["keys"]], chunk["vectors"], chunk["context"]
-    except (OSError, ValueError, KeyError, EOFError, zipfile.BadZipFile, zlib.error):
+            names = [str(name) for name in chunk["keys"]]
+            rows = [i for i, name in enumerate(names) if name in wanted]
+            if not rows:
+                return [], np.zeros((0, width), np.float32), np.zeros((0, width), np.float32)
+            vectors, context = chunk["vectors"], chunk["context"]
+    except Exception:  # noqa: BLE001 - the zip's checksums tell, and damage to its headers can raise nearly anything
         return None
-    whole = all(a.shape == (len(names), width) and a.dtype == np.float32 for a in (vectors, context))
-    return (names, vectors, context) if whole else None
+    if any(a.shape != (len(names), width) or a.dtype != np.float32 for a in (vectors, context)):
+        return None
+    return [names[i] for i in rows], vectors[rows], context[rows]
 
 
 def _write(room: Path, names: list[str], vectors: FloatArray, context: FloatArray) -> None:

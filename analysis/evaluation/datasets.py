@@ -134,7 +134,7 @@ def _alike(text: str, target: str) -> Span | None:
     return best.span if best and 2 * shared(best.text) >= max(len(target), 4) else None
 
 
-KEY_FORM = "`lemma instance sense/weight ...`, parted by spaces; a sense without a weight has 1"
+KEY_FORM = "`lemma instance sense/weight ...`, parted by spaces; where a sense has no weight, all of the line weigh 1"
 
 
 class Answer(NamedTuple):
@@ -145,26 +145,36 @@ class Answer(NamedTuple):
 
 
 def read_key(path: Path) -> dict[str, dict[str, Answer]]:
-    """For each lemma its instances' answers, in the form of SemEval's keys. Raises BadFile."""
+    """For each lemma its instances' answers, in the form of Senseval's and SemEval's keys; `!!` begins a comment.
+
+    Raises BadFile.
+    """
     key: dict[str, dict[str, Answer]] = {}
     for number, line in enumerate(lines(path, KEY_FORM), 1):
-        fields = line.split()
+        fields = line.partition("!!")[0].split()
         if len(fields) < 3:
             malformed(path, number, f"it has {len(fields)} fields", KEY_FORM)
         lemma, instance, *given = fields
         senses: dict[str, float] = {}
+        bare = any("/" not in answer for answer in given)
         for answer in given:
-            name, slash, weight = answer.rpartition("/")
-            try:
-                senses[name if slash else answer] = float(weight) if slash else 1.0
-            except ValueError:  # a slash that belongs to the sense
-                senses[answer] = 1.0
-        if not all(0 < weight < float("inf") for weight in senses.values()):
-            malformed(path, number, "a weight is not a number above zero", KEY_FORM)
+            name, slash, weight = answer.partition("/")
+            senses[name] = _weight(weight) if slash else 1.0
+        if not all(senses) or not all(0 < weight < float("inf") for weight in senses.values()):
+            malformed(path, number, "a sense has no name, or a weight that is no number above zero", KEY_FORM)
+        if bare:
+            senses = dict.fromkeys(senses, 1.0)
         if instance in key.setdefault(lemma, {}):
             malformed(path, number, f"{instance} has an answer already", "one line an instance")
         key[lemma][instance] = Answer(senses, number)
     return key
+
+
+def _weight(text: str) -> float:
+    try:
+        return float(text)
+    except ValueError:
+        return float("nan")
 
 
 def read_xml(path: Path, form: str) -> tuple[str, list[Node]]:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from pathlib import Path
 
 import numpy as np
 
@@ -11,7 +10,6 @@ from analysis import senses
 from analysis.evaluation import baselines
 from analysis.evaluation.datasets import Graded
 from analysis.evaluation.fuzzy import Fuzzy, fuzzy, overall
-from analysis.evaluation.induction_sets import semeval2013
 from analysis.evaluation.outcome import Options, Outcome, Scores, limited, read_parts, report
 from analysis.types import Encoder, FloatArray, IntArray
 
@@ -20,13 +18,13 @@ COLUMNS = ("word", "id", "gold", "answer", "induced")
 LEAST_PROBABLE = 0.1  # a graded answer has the senses at least as probable
 
 
-def evaluate_semeval2013(encoder: Encoder, path: Path, options: Options) -> Outcome:
+def evaluate_semeval2013(encoder: Encoder, data: Mapping[str, Sequence[Graded]], options: Options) -> Outcome:
     """Induce, and answer with each sense of probability 0.1 or more (`senses.probabilities`), weighted by it.
 
     The measures are the task's (`analysis/evaluation/fuzzy.py`). In the mean over the lemmas, F is that of the mean
     precision and the mean recall, and the geometric mean is of the means, as the task has it.
     """
-    lemmas = {lemma: limited(usages, options) for lemma, usages in semeval2013(path).items()}
+    lemmas = {lemma: limited(usages, options) for lemma, usages in data.items()}
     read = read_parts(encoder, [[usage.occurrence for usage in usages] for usages in lemmas.values()], options)
     told = options.watch("score", len(lemmas))
     words: dict[str, Scores] = {}

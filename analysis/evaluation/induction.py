@@ -6,7 +6,6 @@ The measures of a word are over its usages; their mean is over the words, each c
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from pathlib import Path
 from typing import NamedTuple
 
 import numpy as np
@@ -14,8 +13,7 @@ import numpy as np
 from analysis import senses
 from analysis.evaluation import baselines, metrics
 from analysis.evaluation.datasets import Labelled, Word
-from analysis.evaluation.induction_sets import coarsewsd20, semeval2010, wsi_at_scale
-from analysis.evaluation.metrics import Labels
+from analysis.evaluation.metrics import Bools, Floats, Labels
 from analysis.evaluation.outcome import Options, Outcome, Scores, limited, mean, read_parts, report
 from analysis.types import Assignment, Encoder, FloatArray
 
@@ -24,11 +22,13 @@ APART = "pitcher"  # 13 of 2,819 of its usages are of the rarer sense: its ARI s
 
 
 class Scored(NamedTuple):
-    """One word: its measures, those of the baselines by name, and its rows of predictions."""
+    """One word: its measures, those of the baselines by name, its rows of predictions, and `certainty`, the confidence
+    (N) and correctness (N) of what was assigned; None where nothing was."""
 
     scores: Scores
     baselines: dict[str, Scores]
     rows: list[tuple[object, ...]]
+    certainty: tuple[Floats, Bools] | None
 
 
 class Read(NamedTuple):
@@ -42,22 +42,23 @@ class Read(NamedTuple):
         return np.array([usage.labels[annotator] for usage in self.usages])
 
 
-def evaluate_coarsewsd20(encoder: Encoder, path: Path, options: Options) -> Outcome:
+def evaluate_coarsewsd20(encoder: Encoder, words: Mapping[str, Word], options: Options) -> Outcome:
     """Learn each word's senses from its training half and assign its test half; induce on the test half.
 
-    Beside the mean stands that without pitcher, for induction.
+    Beside the mean stands that without pitcher, for induction; and `pooled`, the measures of assigning over the usages
+    of all words at once, as a calibration error over few usages is mostly chance.
     """
-    return _evaluate("coarsewsd20", encoder, coarsewsd20(path), options)
+    return _evaluate("coarsewsd20", encoder, words, options)
 
 
-def evaluate_wsi_at_scale(encoder: Encoder, path: Path, options: Options) -> Outcome:
+def evaluate_wsi_at_scale(encoder: Encoder, words: Mapping[str, Word], options: Options) -> Outcome:
     """Induce; each measure is the mean over the two annotators. `human_ari` is the one's against the other's."""
-    return _evaluate("wsi-at-scale", encoder, wsi_at_scale(path), options)
+    return _evaluate("wsi-at-scale", encoder, words, options)
 
 
-def evaluate_semeval2010(encoder: Encoder, path: Path, options: Options) -> Outcome:
+def evaluate_semeval2010(encoder: Encoder, words: Mapping[str, Word], options: Options) -> Outcome:
     """Induce, by the task's V-measure and paired F (Manandhar et al. 2010) and the other measures."""
-    return _evaluate("semeval2010", encoder, semeval2010(path), options)
+    return _evaluate("semeval2010", encoder, words, options)
 
 
 def _evaluate(dataset: str, encoder: Encoder, words: Mapping[str, Word], options: Options) -> Outcome:
@@ -72,11 +73,15 @@ def _evaluate(dataset: str, encoder: Encoder, words: Mapping[str, Word], options
         told(1)
     by_word = {word: each.scores for word, each in scored.items()}
     trivial = {word: each.baselines for word, each in scored.items()}
-    more = {}
+    more: dict[str, Scores | dict[str, Scores]] = {}
+    sure = [each.certainty for each in scored.values() if each.certainty]
+    if sure:
+        more["pooled"] = _assigning(*(np.concatenate(arrays) for arrays in zip(*sure, strict=True)))
     if dataset == "coarsewsd20" and APART in words and len(words) > 1:
         others = {word: _induced_only(scores) for word, scores in by_word.items() if word != APART}
         kept = {w: {n: _induced_only(s) for n, s in given.items()} for w, given in trivial.items() if w != APART}
-        more = {f"mean_without_{APART}": mean(others.values()), f"baselines_without_{APART}": _by_name(kept)}
+        more[f"mean_without_{APART}"] = mean(others.values())
+        more[f"baselines_without_{APART}"] = {name: given for name, given in _by_name(kept).items() if given}
     told_all = report(dataset, encoder, options, by_word, mean(by_word.values()), _by_name(trivial), **more)
     return Outcome(told_all, COLUMNS, [row for each in scored.values() for row in each.rows])
 
@@ -87,15 +92,12 @@ def _score(word: str, test: Read, train: Read, seed: int) -> Scored:
     golds = [test.gold(a) for a in range(annotators)]
     scores: Scores = {}
     assigned, confidence = np.full(n, ""), np.full(n, np.nan)
+    certainty: tuple[Floats, Bools] | None = None
     trivial: dict[str, Scores] = {}
     if train.usages:
         assigned, confidence = _assign(word, test, train, seed)
-        right = assigned == golds[0]
-        scores = {
-            "assign_accuracy": metrics.accuracy(golds[0], assigned),
-            "assign_ece": metrics.expected_calibration_error(confidence, right),
-            "assign_auroc": metrics.auroc(confidence, right),
-        }
+        certainty = confidence, assigned == golds[0]
+        scores = _assigning(*certainty)
         for name, labels in baselines.labellings(train.gold(), n, seed=seed).items():
             trivial[name] = {"assign_accuracy": metrics.accuracy(golds[0], labels)}
     induced = _induce(word, test, None, seed).sense
@@ -116,11 +118,19 @@ def _score(word: str, test: Read, train: Read, seed: int) -> Scored:
             str(assigned[i]),
             "" if np.isnan(confidence[i]) else float(confidence[i]),
             f"s{induced[i]}",
-            f"s{induced_k[numbers[0]][i]}",
+            "|".join(f"s{induced_k[k][i]}" for k in numbers),
         )
         for i, usage in enumerate(test.usages)
     ]
-    return Scored(scores, trivial, rows)
+    return Scored(scores, trivial, rows, certainty)
+
+
+def _assigning(confidence: Floats, right: Bools) -> Scores:
+    return {
+        "assign_accuracy": float(right.mean()),
+        "assign_ece": metrics.expected_calibration_error(confidence, right),
+        "assign_auroc": metrics.auroc(confidence, right),
+    }
 
 
 def _assign(word: str, test: Read, train: Read, seed: int) -> tuple[Labels, FloatArray]:

@@ -36,12 +36,16 @@ _WSI = "a header `word text ann#1 ann#2 ...` and rows parted by tabs, the target
 _2013 = "a folder with contexts/LEMMA.xml and gold.key, or the task's own contexts/xml-format and keys/gold/all.key"
 _2013_XML = "<instance id tokenStart tokenEnd>text</instance>, the offsets half-open code points of the text"
 _2010 = "a folder with XML files of the lemmas and gold.key or all.key, or the task's own evaluation/unsup_eval/keys"
+_OTHER_FORMS = {"lie": "lah", "swear": "swore"}  # in SemEval-2010's texts, and in no table of lemmas
 _2010_XML = "<lemma.n.1>... <TargetSentence>...</TargetSentence> ...</lemma.n.1>, the target in the target sentence"
 
 
 def coarsewsd20(path: Path) -> dict[str, Word]:
-    """For each word its halves. Of the out-of-domain TSV, the usages are the test half; the training half is that of
-    WORD/ beside the file or in CoarseWSD-20/ beside it, and empty where neither is there. Raises BadFile."""
+    """For each word its halves. Raises BadFile.
+
+    Of the out-of-domain TSV the usages are the test half; the training half is that of WORD/ beside the file, or in
+    CoarseWSD-20/ or coarsewsd20/ beside it, and empty where none is there.
+    """
     if path.is_file():
         return _out_of_domain(path)
     if (path / "test.data.txt").is_file():
@@ -98,7 +102,7 @@ def _out_of_domain(path: Path) -> dict[str, Word]:
         found.setdefault(word, []).append(Labelled(occurrence, (label,)))
     result = {}
     for word, usages in sorted(found.items()):
-        beside = (path.parent / word, path.parent / "CoarseWSD-20" / word)
+        beside = (path.parent / word, *(path.parent / folder / word for folder in ("CoarseWSD-20", "coarsewsd20")))
         folder = next((folder for folder in beside if (folder / "train.data.txt").is_file()), None)
         train = _half(folder, word, "train", _names(folder / "classes_map.txt")) if folder else ()
         result[word] = Word(tuple(usages), train)
@@ -197,8 +201,8 @@ def semeval2010(path: Path) -> dict[str, Word]:
 
 def _target_sentences(file: Path) -> Iterable[Occurrence]:
     whole, nodes = read_xml(file, _2010_XML)
-    lemma = file.name.partition(".")[0]
     instances = [node for node in nodes if node.depth == 1]
+    lemma = instances[0].tag.partition(".")[0] if instances else ""
     inside = {
         instance.tag: [n for n in nodes if n.tag == "TargetSentence" and instance.start <= n.start < instance.end]
         for instance in instances
@@ -207,7 +211,10 @@ def _target_sentences(file: Path) -> Iterable[Occurrence]:
         if len(inside[instance.tag]) != 1:
             malformed(file, instance.line, f"{instance.tag} has not one <TargetSentence>", _2010_XML)
     sentences = [inside[instance.tag][0] for instance in instances]
-    spans = locate([whole[node.start : node.end] for node in sentences], lemma)
+    texts = [whole[node.start : node.end] for node in sentences]
+    spans = locate(texts, lemma)
+    other = _OTHER_FORMS.get(lemma)
+    spans = [span or (locate([text], other)[0] if other else None) for text, span in zip(texts, spans, strict=True)]
     for instance, sentence, span in zip(instances, sentences, spans, strict=True):
         if span is None:
             malformed(file, sentence.line, f"no form of {lemma!r} is in the target sentence", _2010_XML)

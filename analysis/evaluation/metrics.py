@@ -26,6 +26,14 @@ class Interval(NamedTuple):
     high: float
 
 
+class BCubed(NamedTuple):
+    """`f` is the harmonic mean of the two."""
+
+    precision: float
+    recall: float
+    f: float
+
+
 def accuracy(gold: Labels, predicted: Labels) -> float:
     """0..1: the share of items (N) whose predicted label is the gold one."""
     return float(np.mean(gold == predicted)) if len(gold) else float("nan")
@@ -57,18 +65,23 @@ def v_measure(gold: Labels, predicted: Labels) -> float:
     return float(v_measure_score(gold, predicted)) if len(gold) else float("nan")
 
 
-def bcubed_f(gold: Labels, predicted: Labels) -> float:
-    """0..1: the harmonic mean of B-cubed precision and recall (Bagga and Baldwin 1998; Amigó et al. 2009).
+def bcubed(gold: Labels, predicted: Labels) -> BCubed:
+    """B-cubed precision, recall and F, each in 0..1 (Bagga and Baldwin 1998; Amigó et al. 2009).
 
     Precision is the mean over the items of the share of their cluster that has their class, the item itself among
     them; recall is the same with cluster and class exchanged.
     """
     if not len(gold):
-        return float("nan")
+        return BCubed(float("nan"), float("nan"), float("nan"))
     table = _contingency(gold, predicted)
     precision = float((table**2 / table.sum(axis=0)).sum() / len(gold))
     recall = float((table**2 / table.sum(axis=1, keepdims=True)).sum() / len(gold))
-    return 2 * precision * recall / (precision + recall)
+    return BCubed(precision, recall, 2 * precision * recall / (precision + recall))
+
+
+def bcubed_f(gold: Labels, predicted: Labels) -> float:
+    """0..1: the harmonic mean of B-cubed precision and recall; see `bcubed`."""
+    return bcubed(gold, predicted).f
 
 
 def paired_f(gold: Labels, predicted: Labels) -> float:

@@ -6,7 +6,6 @@ Most words have one pair or few; so the mean here is over all pairs, not over th
 from __future__ import annotations
 
 from collections.abc import Sequence
-from pathlib import Path
 
 import numpy as np
 
@@ -15,7 +14,7 @@ from analysis.evaluation import baselines, metrics
 from analysis.evaluation.datasets import Pair
 from analysis.evaluation.metrics import Bools, Floats
 from analysis.evaluation.outcome import Options, Outcome, Scores, encode, limited, report
-from analysis.evaluation.pair_sets import rawc, wic
+from analysis.evaluation.pair_sets import Wic
 from analysis.types import Encoder, FloatArray
 
 COLUMNS = ("word", "id", "gold", "score", "predicted")
@@ -30,12 +29,11 @@ def pair_scores(
     return cosine
 
 
-def evaluate_wic(encoder: Encoder, path: Path, options: Options) -> Outcome:
+def evaluate_wic(encoder: Encoder, data: Wic, options: Options) -> Outcome:
     """The dev half judged by one threshold on the score, the best for accuracy on the training half.
 
     `accuracy_low` and `accuracy_high` are Wilson's 95 % interval.
     """
-    data = wic(path)
     train, dev = _limited(data.train, options), _limited(data.dev, options)
     scores = _scores(encoder, [*train, *dev], options)
     same = _same(train)
@@ -50,12 +48,12 @@ def evaluate_wic(encoder: Encoder, path: Path, options: Options) -> Outcome:
     return Outcome(told, COLUMNS, _rows(dev, score, predicted))
 
 
-def evaluate_rawc(encoder: Encoder, path: Path, options: Options) -> Outcome:
+def evaluate_rawc(encoder: Encoder, data: Sequence[Pair], options: Options) -> Outcome:
     """`rho` is Spearman's, of the score and the mean relatedness, with its 95 % bootstrap interval.
 
     There is no training half: the pairs of a word are judged by the best threshold on the other words' pairs.
     """
-    pairs = _limited(rawc(path), options)
+    pairs = _limited(data, options)
     score, gold = _scores(encoder, pairs, options), _same(pairs)
     words = np.array([pair.first.target for pair in pairs])
     predicted = np.zeros(len(pairs), dtype=bool)

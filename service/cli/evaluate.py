@@ -29,18 +29,17 @@ def evaluate(
 
     from analysis.errors import BadOption
     from analysis.evaluation.outcome import Options, to_tsv
-    from analysis.evaluation.run import check_dataset
-    from analysis.evaluation.run import evaluate as run
+    from analysis.evaluation.run import prepare
     from service import evaluation_table
 
-    check_dataset(dataset)
     if json == predictions == "-":
         raise BadOption("--json and --predictions are both standard output", remedy="name a file for one of them")
     cache = settings().home / "evaluation"
-    Options(seed, limit)  # what is wrong with them is said before the model is loaded
+    Options(seed, limit)  # what is wrong with the options or the data is said before the model is loaded
+    evaluation = prepare(dataset, path)
     encoder = load_encoder(model)
     with watching() as watch:
-        outcome = run(encoder, dataset, path, Options(seed, limit, cache, watch))
+        outcome = evaluation(encoder, Options(seed, limit, cache, watch))
     if predictions:
         write(predictions, to_tsv(outcome))
     if json:

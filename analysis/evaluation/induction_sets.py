@@ -66,7 +66,8 @@ def _half(folder: Path, word: str, half: str, names: dict[str, str] | None) -> t
     data, gold = folder / f"{half}.data.txt", folder / f"{half}.gold.txt"
     texts, classes = rows(data, 2, _COARSE_DATA), [row[0].strip() for row in rows(gold, 1, _COARSE_GOLD)]
     if len(texts) != len(classes):
-        malformed(gold, None, f"it has {len(classes)} lines for {len(texts)} sentences", _COARSE_GOLD)
+        first = min(len(texts), len(classes)) + 1
+        malformed(gold, first, f"it has {len(classes)} lines for {len(texts)} sentences", _COARSE_GOLD)
     found = []
     for number, ((index, text), label) in enumerate(zip(texts, classes, strict=True), 1):
         if names is not None and label not in names:

@@ -41,7 +41,8 @@ def _wic_half(folder: Path, half: str) -> list[Pair]:
     data, gold = folder / f"{half}.data.txt", folder / f"{half}.gold.txt"
     texts, answers = rows(data, 5, _WIC_DATA), [row[0].strip() for row in rows(gold, 1, _WIC_GOLD)]
     if len(texts) != len(answers):
-        malformed(gold, None, f"it has {len(answers)} lines for {len(texts)} pairs", _WIC_GOLD)
+        first = min(len(texts), len(answers)) + 1
+        malformed(gold, first, f"it has {len(answers)} lines for {len(texts)} pairs", _WIC_GOLD)
     pairs = []
     for number, ((target, _, indices, *sentences), answer) in enumerate(zip(texts, answers, strict=True), 1):
         if answer not in ("T", "F"):
@@ -67,19 +68,9 @@ def _occurrences(
 
 def rawc(path: Path) -> list[Pair]:
     """The pairs, the target found by its lemma. `path` is the file. Raises BadFile."""
-    reader = csv.DictReader(io.StringIO(read_text(path, _RAWC), newline=""), strict=True)
-    try:
-        missing = [name for name in _COLUMNS if name not in (reader.fieldnames or ())]
-        if missing:
-            malformed(path, 1, f"there is no column {', '.join(missing)}", _RAWC)
-        records = [(reader.line_num, record) for record in reader]
-    except csv.Error as error:
-        malformed(path, reader.line_num, f"it is not CSV ({error})", _RAWC)
-    if not records:
-        malformed(path, 2, "there are no rows", _RAWC)
     pairs = []
-    for number, record in records:
-        word, first, second, same, rated = ((record[name] or "").strip() for name in _COLUMNS)
+    for number, record in _records(path):
+        word, first, second, same, rated = (record[name].strip() for name in _COLUMNS)
         if not word or not first or not second or same.lower() not in _TRUTH:
             malformed(path, number, "a word or sentence is missing, or `same` is neither True nor False", _RAWC)
         relatedness = _number(rated)
@@ -91,6 +82,30 @@ def rawc(path: Path) -> list[Pair]:
         id_ = f"{word}.{number}"
         pairs.append(Pair(id_, *_occurrences(word, [first, second], spans, id_), _TRUTH[same.lower()], relatedness))
     return pairs
+
+
+def _records(path: Path) -> list[tuple[int, dict[str, str]]]:
+    """The rows of a CSV file by column, each with the line that it begins on."""
+    reader = csv.reader(io.StringIO(read_text(path, _RAWC), newline=""), strict=True)
+    found = []
+    line = 1  # a quoted field may run over several
+    try:
+        for fields in reader:
+            if fields:
+                found.append((line, fields))
+            line = reader.line_num + 1
+    except csv.Error as error:
+        malformed(path, line, f"it is not CSV ({error})", _RAWC)
+    (_, header), *rest = found
+    missing = [name for name in _COLUMNS if name not in header]
+    if missing:
+        malformed(path, 1, f"there is no column {', '.join(missing)}", _RAWC)
+    if not rest:
+        malformed(path, 2, "there are no rows", _RAWC)
+    for number, fields in rest:
+        if len(fields) != len(header):
+            malformed(path, number, f"it has {len(fields)} fields, and the header {len(header)}", _RAWC)
+    return [(number, dict(zip(header, fields, strict=True))) for number, fields in rest]
 
 
 def _number(text: str) -> float:

@@ -72,7 +72,7 @@ def _key(occurrence: Occurrence) -> str:
 def _read(file: Path, wanted: Container[str], width: int) -> tuple[list[str], FloatArray, FloatArray] | None:
     """The wanted readings of a chunk, its arrays left alone where there are none; None where the file is damaged."""
     try:
-        with np.load(file, allow_pickle=False) as chunk:
+        with file.open("rb") as stream, np.load(stream, allow_pickle=False) as chunk:
             names = [str(name) for name in chunk["keys"]]
             rows = [i for i, name in enumerate(names) if name in wanted]
             if not rows:

@@ -29,8 +29,9 @@ def print_evaluation(report: Mapping[str, Any]) -> None:
     metrics = list(dict.fromkeys(metric for group in groups for _, scores in group for metric in scores))
     table = Table(box=None, pad_edge=False, header_style="dim")
     table.add_column("", no_wrap=True)
-    for metric in metrics:
-        table.add_column(_readable(metric), justify="right", vertical="bottom")
+    widths = [max(6, *map(len, metric.split("_"))) for metric in metrics]
+    for metric, width in zip(metrics, widths, strict=True):
+        table.add_column(_readable(metric), justify="right", vertical="bottom", width=width)
     for group in groups:
         for name, scores in group:
             style = "bold" if name.startswith("mean") else None
@@ -39,7 +40,7 @@ def print_evaluation(report: Mapping[str, Any]) -> None:
         table.add_row()
     console = Console(highlight=False)
     names = max(len(name) for group in groups for name, _ in group)
-    needed = names + sum(2 + max(6, *map(len, metric.split("_"))) for metric in metrics)
+    needed = names + sum(2 + width for width in widths)  # a table that is cut would hide figures
     console.print(f"{report['dataset']}, {report['model']}, seed {report['seed']}", style="bold", markup=False)
     if len(words) > SHOWN_WORDS:
         console.print(f"{len(words)} words; --json has each of them", style="dim", markup=False)
@@ -51,4 +52,4 @@ def _readable(name: str) -> str:
 
 
 def _figure(value: float | None) -> str:
-    return "-" if value is None else f"{value:.3f}"
+    return "-" if value is None else f"{round(value, 3) + 0.0:.3f}"  # never -0.000

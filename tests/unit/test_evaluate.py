@@ -235,6 +235,8 @@ def test_the_command(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixt
     code, out, err = polyseme("coarsewsd20", str(data), "--limit", "8")
     assert (code, err) == (0, "")
     assert {"bank", "pitcher", "mean", "one cluster", "random"} <= {line[:15].strip() for line in out.splitlines()}
+    assert "…" not in out
+    assert "accuracy" in out
     code, out, err = polyseme("senseval", str(data))
     assert (code, out) == (2, "")
     assert all(name in err for name in DATASETS)

@@ -49,6 +49,22 @@ def rows(analysis: Analysis) -> list[dict[str, object]]:
     ]
 
 
+def certainty(analysis: Analysis) -> list[str]:
+    """How sure the grouping is, in plain sentences: its stability, and how many usages abstain."""
+    lines = []
+    if analysis.stability is not None and len(analysis.senses) > 1:
+        held = analysis.stability
+        lines.append(
+            f"Stability {held.ari:.2f} ({held.low:.2f} to {held.high:.2f}): how far half of the usages give the same "
+            "senses; 1 is wholly, 0 no better than chance."
+        )
+    undecided = sum(usage.sense is None for usage in analysis.usages)
+    if undecided:
+        usages = "1 usage has" if undecided == 1 else f"{undecided} usages have"
+        lines.append(f"{usages} no sense: the confidence is below {analysis.provenance.threshold:.2f}.")
+    return lines
+
+
 def to_csv(analysis: Analysis) -> str:
     """RFC 4180 text, header first, lines ended by CR LF. A null is an empty field."""
     out = io.StringIO()
@@ -83,6 +99,7 @@ def to_html(analysis: Analysis) -> str:
         senses=[(mark(i), sense, [by_id[u] for u in sense.exemplars]) for i, sense in enumerate(analysis.senses)],
         marks={sense.id: mark(i) for i, sense in enumerate(analysis.senses)},
         segments=segments,
+        certainty=certainty(analysis),
         rows=rows(analysis),
         bars=_bars(analysis.senses),
         weak=STRONG_EFFECT,
@@ -100,8 +117,13 @@ class Mark:
 
 def mark(i: int) -> Mark:
     """The mark of the i-th sense, counted from 0."""
-    letter = LETTERS[i] if i < len(LETTERS) else f"{LETTERS[i // len(LETTERS) - 1]}{LETTERS[i % len(LETTERS)]}"
-    return Mark(letter, SHAPES[i % len(SHAPES)], f"sense-{i}" if i < len(SHAPES) else "sense-other")
+    return Mark(_letters(i), SHAPES[i % len(SHAPES)], f"sense-{i}" if i < len(SHAPES) else "sense-other")
+
+
+def _letters(i: int) -> str:
+    """A to Z, then AA; after ZZ comes AAA."""
+    rest, last = divmod(i, len(LETTERS))
+    return (_letters(rest - 1) if rest else "") + LETTERS[last]
 
 
 @dataclass(frozen=True, slots=True)

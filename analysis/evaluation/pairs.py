@@ -9,12 +9,13 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from analysis import senses
+from analysis import same_sense, senses
 from analysis.evaluation import baselines, metrics
 from analysis.evaluation.datasets import Pair
 from analysis.evaluation.metrics import Bools, Floats
 from analysis.evaluation.outcome import Options, Outcome, Scores, encode, limited, report
 from analysis.evaluation.pair_sets import Wic
+from analysis.same_sense import PairModel, for_encoder
 from analysis.types import Encoder, FloatArray
 
 COLUMNS = ("word", "id", "gold", "score", "predicted")
@@ -22,9 +23,19 @@ RATED_COLUMNS = (*COLUMNS, "mean_relatedness")
 
 
 def pair_scores(
-    vectors_a: FloatArray, context_a: FloatArray, vectors_b: FloatArray, context_b: FloatArray
+    model: PairModel | None,
+    vectors_a: FloatArray,
+    context_a: FloatArray,
+    vectors_b: FloatArray,
+    context_b: FloatArray,
 ) -> FloatArray:
-    """f32 (N): how alike two usages are, row by row of `vectors` and `context` (N, D): the cosine of `represent`."""
+    """f32 (N): how alike two usages are, row by row of `vectors` and `context` (N, D).
+
+    The probability of `same_sense` where the encoder has a PairModel, else the cosine of `represent`; the report's
+    "score" says which.
+    """
+    if model is not None:
+        return same_sense.same_sense(model, vectors_a, context_a, vectors_b, context_b)
     cosine: FloatArray = (senses.represent(vectors_a, context_a) * senses.represent(vectors_b, context_b)).sum(axis=1)
     return cosine
 
@@ -35,7 +46,8 @@ def evaluate_wic(encoder: Encoder, data: Wic, options: Options) -> Outcome:
     `accuracy_low` and `accuracy_high` are Wilson's 95 % interval.
     """
     train, dev = _limited(data.train, options), _limited(data.dev, options)
-    scores = _scores(encoder, [*train, *dev], options)
+    model = for_encoder(encoder.info.digest, options.pairs)
+    scores = _scores(encoder, model, [*train, *dev], options)
     same = _same(train)
     threshold = metrics.best_threshold(scores[: len(train)], same)
     score, gold = scores[len(train) :], _same(dev)
@@ -44,7 +56,7 @@ def evaluate_wic(encoder: Encoder, data: Wic, options: Options) -> Outcome:
     trivial = {
         name: _judged(gold, answer) for name, answer in baselines.judgements(same, len(dev), seed=options.seed).items()
     }
-    told = report("wic", encoder, options, _by_word(dev, gold, predicted), mean, trivial)
+    told = report("wic", encoder, options, _by_word(dev, gold, predicted), mean, trivial, score=_name(model))
     return Outcome(told, COLUMNS, _rows(dev, score, predicted))
 
 
@@ -54,7 +66,8 @@ def evaluate_rawc(encoder: Encoder, data: Sequence[Pair], options: Options) -> O
     There is no training half: the pairs of a word are judged by the best threshold on the other words' pairs.
     """
     pairs = _limited(data, options)
-    score, gold = _scores(encoder, pairs, options), _same(pairs)
+    model = for_encoder(encoder.info.digest, options.pairs)
+    score, gold = _scores(encoder, model, pairs, options), _same(pairs)
     words = np.array([pair.first.target for pair in pairs])
     predicted = np.zeros(len(pairs), dtype=bool)
     for word in np.unique(words):
@@ -73,7 +86,8 @@ def evaluate_rawc(encoder: Encoder, data: Sequence[Pair], options: Options) -> O
     for word, scores in by_word.items():
         scores["rho"] = metrics.spearman(score[words == word], rated[words == word])
     rows = [(*row, pair.relatedness) for row, pair in zip(_rows(pairs, score, predicted), pairs, strict=True)]
-    return Outcome(report("rawc", encoder, options, by_word, mean, trivial), RATED_COLUMNS, rows)
+    told = report("rawc", encoder, options, by_word, mean, trivial, score=_name(model))
+    return Outcome(told, RATED_COLUMNS, rows)
 
 
 def _limited(pairs: Sequence[Pair], options: Options) -> list[Pair]:
@@ -84,9 +98,13 @@ def _limited(pairs: Sequence[Pair], options: Options) -> list[Pair]:
     return [pair for pair in pairs if pair.id in kept]
 
 
-def _scores(encoder: Encoder, pairs: Sequence[Pair], options: Options) -> FloatArray:
+def _name(model: PairModel | None) -> str:
+    return "cosine" if model is None else "same_sense"
+
+
+def _scores(encoder: Encoder, model: PairModel | None, pairs: Sequence[Pair], options: Options) -> FloatArray:
     vectors, context = encode(encoder, [usage for pair in pairs for usage in (pair.first, pair.second)], options)
-    return pair_scores(vectors[::2], context[::2], vectors[1::2], context[1::2])
+    return pair_scores(model, vectors[::2], context[::2], vectors[1::2], context[1::2])
 
 
 def _same(pairs: Sequence[Pair]) -> Bools:

@@ -12,7 +12,7 @@ from typing import Annotated
 import typer
 
 from analysis.errors import PolysemeError
-from service.cli import analyses, attention, evaluate, models, sense_models
+from service.cli import analyses, attention, evaluate, fit_pairs, models, sense_models
 from service.cli.common import settings
 
 app = typer.Typer(
@@ -28,6 +28,7 @@ app.command()(analyses.compare)
 app.command()(attention.attention)
 app.command()(sense_models.assign)
 app.command()(evaluate.evaluate)
+app.command()(fit_pairs.fit_pairs)
 app.add_typer(sense_models.sense_models_app, name="sense-models")
 app.add_typer(models.models_app, name="models")
 
@@ -60,7 +61,7 @@ def main() -> None:
         # Typer's and Click's own errors of usage; anything else is a bug, and shows itself whole.
         if not hasattr(error, "format_message"):
             raise
-        _fail(f"{error.format_message()}; see `polyseme --help`")
+        _fail(f"{error.format_message().rstrip('.')}; see `polyseme --help`")
     sys.exit(code or 0)
 
 

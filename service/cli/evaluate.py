@@ -34,12 +34,12 @@ def evaluate(
 
     if json == predictions == "-":
         raise BadOption("--json and --predictions are both standard output", remedy="name a file for one of them")
-    cache = settings().home / "evaluation"
+    home = settings().home
     Options(seed, limit)  # what is wrong with the options or the data is said before the model is loaded
     evaluation = prepare(dataset, path)
     encoder = load_encoder(model)
     with watching() as watch:
-        outcome = evaluation(encoder, Options(seed, limit, cache, watch))
+        outcome = evaluation(encoder, Options(seed, limit, home / "evaluation", watch, home / "pairs"))
     if predictions:
         write(predictions, to_tsv(outcome))
     if json:

@@ -9,7 +9,7 @@ from importlib.metadata import version
 
 import numpy as np
 
-from analysis import senses
+from analysis import senses, stability
 from analysis.drivers import Method, by_sense
 from analysis.record import (
     SCHEMA_VERSION,
@@ -18,6 +18,7 @@ from analysis.record import (
     Provenance,
     Sense,
     SenseDriver,
+    Stability,
     StaticComparison,
     Usage,
     WordDriver,
@@ -34,7 +35,7 @@ class Options:
     """What can be chosen about an analysis.
 
     match      "lemma" ("bank" finds "Banks") or "exact";  language  of the lemmas
-    n_senses   None: from the data
+    n_senses   None: from the data;  threshold  the confidence, 0..1, below which a usage gets no sense
     drivers    "occlusion", "attention" or "none";  operator  "delete" or "mask";  budget  words tried a usage
     explained  the most usages explained: a seeded sample, shared out over the senses, where there are more
     pairs      the most pairs of usages to list in the static comparison
@@ -43,6 +44,7 @@ class Options:
     match: Match = "lemma"
     language: str = "en"
     n_senses: int | None = None
+    threshold: float = 0.0
     drivers: Method = "occlusion"
     operator: Operator = "delete"
     budget: int = 16
@@ -58,6 +60,7 @@ def assemble(
     assignment: Assignment,
     attributions: Mapping[int, Attribution],
     comparison: StaticComparison | None,
+    held: stability.Stability | None,
     *,
     target: str,
     options: Options,
@@ -71,9 +74,9 @@ def assemble(
         id="",
         target=target,
         verdict=senses.verdict(model, len(usages)),
-        senses=_senses(represented, model, assignment, attributions),
+        senses=_senses(represented, model, assignment, attributions, held),
         usages=_usages(usages, represented, model, assignment, attributions),
-        stability=None,
+        stability=held and Stability(*map(_rounded, held[:3])),
         faithfulness=None,
         static=comparison,
         warnings=_warnings(found, target, len(usages), len(attributions), options),
@@ -102,21 +105,25 @@ def sense_map(represented: FloatArray) -> FloatArray | None:
 
 
 def _senses(
-    represented: FloatArray, model: SenseModel, assignment: Assignment, attributions: Mapping[int, Attribution]
+    represented: FloatArray,
+    model: SenseModel,
+    assignment: Assignment,
+    attributions: Mapping[int, Attribution],
+    held: stability.Stability | None,
 ) -> tuple[Sense, ...]:
-    explained = list(attributions)
+    explained = [i for i in attributions if assignment.sense[i] >= 0]
     words = by_sense(
         [attributions[i] for i in explained], [int(assignment.sense[i]) for i in explained], len(model.senses)
     )
     typical = senses.exemplars(represented, assignment, model)
-    n = len(represented)
+    n, sizes = len(represented), np.bincount(assignment.sense[assignment.sense >= 0], minlength=len(model.senses))
     return tuple(
         Sense(
             id=name,
             label=_label(name, words[k]),
-            size=int(model.sizes[k]),
-            share=_rounded(model.sizes[k] / n),
-            stability=None,
+            size=int(sizes[k]),
+            share=_rounded(sizes[k] / n),
+            stability=held and _rounded(held.jaccard[k]),
             exemplars=tuple(f"u{i}" for i in typical[k]),
             drivers=words[k] if attributions else None,
         )
@@ -152,7 +159,7 @@ def _usages(
                 confidence=_rounded(assignment.confidence[i]),
                 drivers=_word_drivers(attributions[i], low) if i in attributions else None,
                 map=None if points is None else (_rounded(points[i, 0]), _rounded(points[i, 1])),
-                flags=("window",) if high - low < len(occurrence.text) else (),
+                flags=_flags(window=high - low < len(occurrence.text), abstained=sense < 0),
             )
         )
     return tuple(records)
@@ -163,6 +170,10 @@ def window(usages: Usages, i: int) -> tuple[int, int]:
     text, own = usages.occurrences[i].text, [unit for unit in usages.words[i] if not unit.special]
     low, high = own[0].start, own[-1].end
     return (0 if not text[:low].strip() else low), (len(text) if not text[high:].strip() else high)
+
+
+def _flags(**raised: bool) -> tuple[str, ...]:
+    return tuple(name for name, is_raised in raised.items() if is_raised)
 
 
 def _word_drivers(attribution: Attribution, low: int) -> tuple[WordDriver, ...]:
@@ -213,6 +224,7 @@ def _provenance(
         match=options.match,
         language=options.language,
         n_senses=options.n_senses,
+        threshold=options.threshold,
         drivers=options.drivers,
         operator=options.operator,
         budget=options.budget,

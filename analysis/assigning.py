@@ -12,7 +12,6 @@ from __future__ import annotations
 import csv
 import io
 import json
-import math
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from typing import cast
@@ -21,7 +20,7 @@ import numpy as np
 
 from analysis import senses
 from analysis.assemble import missing_notices, versions, window
-from analysis.errors import BadOption, ModelMismatch
+from analysis.errors import ModelMismatch
 from analysis.pipeline import Watch, unwatched
 from analysis.record import Notice
 from analysis.saved import SavedSenses, keys
@@ -114,7 +113,7 @@ def assign(
     model's, BadOption for a threshold outside 0..1, TargetNotFound where no document uses the target; BadSpan and
     BadText as `Encoder.encode` does.
     """
-    check_threshold(threshold)
+    senses.check_threshold(threshold)
     check_encoder(saved, encoder.info)
     made, target, info = saved.provenance, saved.model.target, encoder.info
     match, language = match or cast(Match, made.match), language or made.language
@@ -138,12 +137,6 @@ def assign(
             versions=versions(),
         ),
     )
-
-
-def check_threshold(threshold: float) -> None:
-    """Raise BadOption unless the threshold is within 0 .. 1."""
-    if not 0 <= threshold <= 1 or math.isnan(threshold):
-        raise BadOption(f"the threshold {threshold} is no probability", remedy="give 0 to 1", where=("threshold",))
 
 
 def to_json(assigned: Assigned) -> str:

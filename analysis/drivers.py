@@ -141,7 +141,7 @@ def _summary(word: str, values: Sequence[float]) -> SenseDriver:
         return SenseDriver(word, round(mean, 6), None, None, 1)
     half = float(stats.t.ppf(0.975, n - 1) * np.std(values, ddof=1) / np.sqrt(n))
     # An effect is a difference of probabilities: no interval reaches beyond -1 and 1.
-    return SenseDriver(word, round(mean, 6), round(max(-1, mean - half), 6), round(min(1, mean + half), 6), n)
+    return SenseDriver(word, round(mean, 6), round(max(-1.0, mean - half), 6), round(min(1.0, mean + half), 6), n)
 
 
 def _word_attention(usages: Usages, i: int, kept: Sequence[int]) -> FloatArray:

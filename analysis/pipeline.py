@@ -8,7 +8,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from analysis import drivers, senses, static
+from analysis import drivers, senses, stability, static
 from analysis.assemble import Options, assemble
 from analysis.errors import BadOption
 from analysis.record import Analysis
@@ -83,11 +83,14 @@ def induced(
     senses.check_n_senses(options.n_senses, n)
 
     usages = _read(encoder, found.occurrences, watch("read", n), in_detail=n <= DETAILED)
-    model, assignment = senses.induce(
+    model, nearest = senses.induce(
         usages.vectors, usages.context, target=target, n_senses=options.n_senses, seed=options.seed
     )
+    assignment = senses.abstaining(nearest, options.threshold)
+    represented = senses.represent(usages.vectors, usages.context)
+    held = stability.stability(represented, nearest.sense, n_senses=options.n_senses, seed=options.seed)
 
-    compared = np.arange(n) if n <= DETAILED else sample(assignment.sense, COMPARED, options.seed)
+    compared = np.arange(n) if n <= DETAILED else sample(nearest.sense, COMPARED, options.seed)
     comparison = static.compare(
         encoder,
         _detailed(encoder, usages, compared, watch),
@@ -97,7 +100,8 @@ def induced(
         seed=options.seed,
     )
 
-    explained = sample(assignment.sense, options.explained, options.seed)
+    # A usage that abstains is explained by its nearest sense.
+    explained = sample(nearest.sense, options.explained, options.seed)
     attributions: tuple[Attribution, ...] = ()
     if options.drivers != "none":
         shown = _detailed(encoder, usages, explained, watch)
@@ -105,7 +109,7 @@ def induced(
             encoder,
             shown,
             model,
-            Assignment(assignment.sense[explained], assignment.confidence[explained]),
+            Assignment(nearest.sense[explained], nearest.confidence[explained]),
             method=options.drivers,
             operator=options.operator,
             budget=options.budget,
@@ -118,12 +122,12 @@ def induced(
         assignment,
         dict(zip(explained.tolist(), attributions, strict=False)),
         comparison,
+        held,
         target=target,
         options=options,
         info=encoder.info,
         passes=dict(passes),
     )
-    represented = senses.represent(usages.vectors, usages.context)
     return Induced(analysis, found.occurrences, represented, model, assignment)
 
 
@@ -158,6 +162,7 @@ def _detailed(encoder: Encoder, usages: Usages, indices: IntArray, watch: Watch)
 
 def _check(options: Options) -> None:
     drivers.check_method(options.drivers)
+    senses.check_threshold(options.threshold)
     if options.explained < 1:
         raise BadOption("no usage to explain", remedy="give 1 or more, or drivers 'none'", where=("explained",))
 

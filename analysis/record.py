@@ -49,7 +49,10 @@ class SenseDriver:
 
 @dataclass(frozen=True, slots=True)
 class Sense:
-    """A group of usages. `label` is made of its drivers; `exemplars` are ids of its most typical usages."""
+    """A group of usages. `label` is made of its drivers; `exemplars` are ids of its most typical usages.
+
+    `stability` is the mean Jaccard index of the sense with what half of the usages give, 0 to 1; null for few usages.
+    """
 
     id: str
     label: str
@@ -67,7 +70,7 @@ class Usage:
 
     `text` is what the model read: the whole text, or for a long one the window around the target, which begins at
     code point `text_start` of the source. `sense` is null where the model abstains. `drivers` is null where the usage
-    was not explained. `map` places the usage on the sense map (two principal axes). `flags`: "window".
+    was not explained. `map` places the usage on the sense map (two principal axes). `flags`: "window", "abstained".
     """
 
     id: str
@@ -131,6 +134,18 @@ class StaticComparison:
 
 
 @dataclass(frozen=True, slots=True)
+class Stability:
+    """Adjusted Rand index of the senses with those that half of the usages give: mean and 95 % range over the halves.
+
+    At most 1; 0 is no better than chance. A single sense counts as 0: one group agrees with itself whatever the data.
+    """
+
+    ari: float
+    low: float
+    high: float
+
+
+@dataclass(frozen=True, slots=True)
 class Notice:
     """Something the caller should know: `kind` for programs, `message` for people, the texts that it concerns."""
 
@@ -158,6 +173,7 @@ class Provenance:
     match: str
     language: str
     n_senses: int | None
+    threshold: float
     drivers: str
     operator: str
     budget: int
@@ -177,7 +193,7 @@ class Analysis:
     verdict: Verdict
     senses: tuple[Sense, ...]
     usages: tuple[Usage, ...]
-    stability: None
+    stability: Stability | None
     faithfulness: None
     static: StaticComparison | None
     warnings: tuple[Notice, ...]

@@ -7,12 +7,13 @@ context). Induction first subtracts the mean of the usages, since the contextual
 that hides the difference of its senses (Ethayarajh 2019; Mu and Viswanath 2018). It then joins them by Ward's method
 (1963) and moves usages to the nearest centroid until none moves (spherical k-means, Dhillon and Modha 2001).
 
-The number of senses rests on the mean cosine silhouette (Rousseeuw 1987): one sense where two groups stay at or below
-`TWO_SENSES`, else as many as have the largest silhouette. Because the usages are centred first, a single cloud has
-nearly the same small silhouette, about 0.1, at 16 usages as at 250 and for either encoder that was tried. A sense of a
-few in a hundred hardly moves the mean; so where two groups are not clear, they are sought anew round the mean of their
-own means and must pass `RARE_SENSE`. The bounds are the best on CoarseWSD-20's train half; the test half had been seen
-when `RARE_SENSE` was set, so its rare senses (bank, pitcher) are no independent proof of it.
+The number of senses is the one with the largest mean cosine silhouette (Rousseeuw 1987), unless no number passes what
+one sense reaches by chance: then there is one. Chance was measured on SemCor 3.0 (Miller et al. 1993) with
+mpnet: of 6 to 120 usages of a single WordNet sense, cut in two or into three to eight groups, nine in ten draws stay
+below c / sqrt(N), c being 0.8 and 1.0; from 50 usages on the bound stays, as larger collections hold more topics.
+
+A sense of a few in a hundred hardly moves the mean silhouette; so where no number passes, two groups are sought anew
+round the mean of their own means and must pass `RARE_SENSE` there, which 96 in 100 single senses of SemCor do not.
 """
 
 from __future__ import annotations
@@ -33,8 +34,9 @@ from analysis.types import Assignment, FloatArray, IntArray, SenseModel
 REPRESENTATION = "the last hidden state, mean over the target's subwords, beside 0.5 x the mean over the other subwords"
 CONTEXT_WEIGHT = 0.5  # chosen on CoarseWSD-20's train half: minilm needs the context, mpnet loses nothing by it
 TEMPERATURE = 0.05  # of the softmax over cosines; calibration error 0.03 on the train half, leave-one-out, mpnet
-TWO_SENSES = 0.14  # silhouette above which two groups are two senses
-RARE_SENSE = 0.25  # the same round the mean of the two means; higher, as any few odd usages stand out there
+CHANCE_OF_TWO, CHANCE_OF_MORE = 0.8, 1.0  # silhouette x sqrt(usages) that 90 % of single senses stay below
+MEASURED = 50  # usages: the most that chance was measured on in many senses
+RARE_SENSE = 0.25  # the silhouette round the mean of the two means
 FEWEST = 4  # usages that a rare sense needs: fewer are more often odd than a sense
 MOST_SENSES = 8  # tried when the number is not given
 LEAST = 4  # with fewer usages the number of senses is a guess
@@ -74,6 +76,12 @@ def check_n_senses(n_senses: int | None, n_usages: int) -> None:
         )
 
 
+def check_threshold(threshold: float) -> None:
+    """Raise BadOption unless the threshold is within 0 .. 1."""
+    if not 0 <= threshold <= 1:  # NaN is not, either
+        raise BadOption(f"the threshold {threshold} is no probability", remedy="give 0 to 1", where=("threshold",))
+
+
 def induce(
     vectors: FloatArray, context: FloatArray, *, target: str, n_senses: int | None = None, seed: int = 0
 ) -> tuple[SenseModel, Assignment]:
@@ -108,6 +116,17 @@ def group(represented: FloatArray, *, n_senses: int | None = None, seed: int = 0
     counts = np.bincount(copy.reshape(-1))
     grouped: IntArray = _by_size(distinct, counts)[copy.reshape(-1)]
     return grouped
+
+
+def join(represented: FloatArray | Matrix, grouped: FloatArray | Matrix, labels: IntArray) -> IntArray:
+    """(N) the nearest group of each usage (N, R), by cosine round the mean of the groups' means.
+
+    `grouped` (M, R) are the usages whose groups are known, `labels` (M).
+    """
+    means = _means(np.asarray(grouped, dtype=np.float64), labels)
+    centre = means.mean(axis=0)
+    nearest: IntArray = (_unit(represented - centre) @ _unit(means - centre).T).argmax(axis=1)
+    return nearest
 
 
 def probabilities(model: SenseModel, represented: FloatArray) -> FloatArray:
@@ -158,7 +177,7 @@ def fit(
     centroids = _means(rows.astype(np.float64), labels).astype(np.float32)
     weights = None
     if supervised and len(senses) > 1:
-        learnt = LogisticRegression(C=100.0, max_iter=1000, random_state=seed).fit(rows, labels)
+        learnt = LogisticRegression(C=10.0, class_weight="balanced", max_iter=1000, random_state=seed).fit(rows, labels)
         coefficients, intercepts = learnt.coef_, learnt.intercept_
         if len(senses) == 2:  # scikit-learn gives the one row of the second class
             coefficients = np.concatenate([-coefficients / 2, coefficients / 2])
@@ -185,6 +204,12 @@ def _familiar(rows: FloatArray, labels: IntArray, centroids: FloatArray) -> floa
     others = sizes[:, None] * centroids[labels].astype(np.float64) - rows
     own = (_unit(rows) * _unit(others)).sum(axis=1)[sizes > 1]
     return float(np.quantile(own, 0.01)) if len(own) else -1.0
+
+
+def abstaining(assignment: Assignment, threshold: float) -> Assignment:
+    """The same assignment, with sense -1 where the confidence is below `threshold`."""
+    sure = np.where(assignment.confidence >= threshold, assignment.sense, -1)
+    return Assignment(sure, assignment.confidence, assignment.novel)
 
 
 def assign(model: SenseModel, represented: FloatArray, *, threshold: float = 0.0) -> Assignment:
@@ -249,9 +274,7 @@ def _group(usages: Matrix, n_senses: int | None, random: np.random.Generator) ->
         return _cluster(usages, n_senses)
     some = np.sort(random.choice(len(usages), min(len(usages), max(SAMPLE, n_senses or 0)), replace=False))
     labels = _cluster(usages[some], n_senses)
-    means = _means(usages[some], labels)
-    centre = means.mean(axis=0)
-    joined: IntArray = (_unit(usages - centre) @ _unit(means - centre).T).argmax(axis=1)
+    joined = join(usages, usages[some], labels)
     joined[some] = labels
     return joined
 
@@ -261,13 +284,18 @@ def _cluster(usages: Matrix, n_senses: int | None) -> IntArray:
     numbers = list(range(2, min(MOST_SENSES, len(usages) - 1) + 1)) if n_senses is None else sorted({2, n_senses})
     centre: Matrix = usages.mean(axis=0)
     groups, clear = _candidates(usages, numbers, centre)
-    if clear[0] <= TWO_SENSES:
+    if not any(silhouette > _chance(len(usages), n) for n, silhouette in zip(numbers, clear, strict=True)):
         rare, apart = _candidates(usages, numbers, None)
         if apart[0] > RARE_SENSE and np.bincount(rare[0]).min() >= FEWEST:
             groups, clear = rare, apart
         elif n_senses is None:
             return np.zeros(len(usages), dtype=np.int64)
     return groups[int(np.argmax(clear)) if n_senses is None else numbers.index(n_senses)]
+
+
+def _chance(n_usages: int, n_groups: int) -> float:
+    """The silhouette that one sense of so many usages stays below, when it is cut into so many groups."""
+    return (CHANCE_OF_TWO if n_groups == 2 else CHANCE_OF_MORE) / float(np.sqrt(min(n_usages, MEASURED)))
 
 
 def _candidates(usages: Matrix, numbers: list[int], centre: Matrix | None) -> tuple[list[IntArray], list[float]]:

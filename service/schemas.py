@@ -128,11 +128,15 @@ class GroupedRequest(TargetRequest):
     seed: Annotated[Offset, Field(le=LARGEST_SEED)] = Field(default=0, description="the same seed, the same answer")
 
 
+Threshold = Annotated[float, Field(ge=0, le=1, allow_inf_nan=False)]
+
+
 class SensesRequest(GroupedRequest):
     """The main job: senses, and what drove each."""
 
     model_config = ConfigDict(json_schema_extra={"examples": [{"target": "bank", "texts": SENTENCES}]})
 
+    threshold: Threshold = Field(default=0.0, description="the least confidence; below it a usage has no sense")
     drivers: Method = Field(default="occlusion", description='"attention" costs nothing and proves nothing')
     operator: Operator = Field(default="delete", description="occlusion deletes words, or masks them")
     budget: Annotated[Count, Field(le=64)] = Field(default=16, description="most words tried for a usage")
@@ -146,6 +150,7 @@ class SensesRequest(GroupedRequest):
             match=self.match,
             language=self.language,
             n_senses=self.n_senses,
+            threshold=self.threshold,
             drivers=self.drivers,
             operator=self.operator,
             budget=self.budget,
@@ -190,9 +195,7 @@ class AssignRequest(Request):
     )
 
     texts: Texts
-    threshold: Annotated[float, Field(ge=0, le=1, allow_inf_nan=False)] = Field(
-        default=0.0, description="the least probability; below it a usage has no sense"
-    )
+    threshold: Threshold = Field(default=0.0, description="the least probability; below it a usage has no sense")
     match: Match | None = Field(default=None, description="as the sense model was made, when null")
     language: Name | None = Field(default=None, description="as the sense model was made, when null")
 

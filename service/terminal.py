@@ -13,7 +13,7 @@ from rich.text import Text
 from analysis import attention as views
 from analysis.assigning import Assigned
 from analysis.record import Analysis, Notice, Usage
-from analysis.report import mark, segments
+from analysis.report import certainty, mark, segments
 from analysis.saved import Description
 from analysis.types import Attention, ModelInfo
 
@@ -42,9 +42,13 @@ def print_senses(analysis: Analysis) -> None:
         style="bold",
         markup=False,
     )
+    for line in certainty(analysis):
+        console.print(line, markup=False)
     by_id = {usage.id: usage for usage in analysis.usages}
     for i, sense in enumerate(analysis.senses):
-        console.print(_sense_line(i, sense.label, f"{sense.id}, {_count(sense.size, 'usage')}, {sense.share:.0%}"))
+        held = "" if sense.stability is None or k == 1 else f", stability {sense.stability:.2f}"
+        size = f"{sense.id}, {_count(sense.size, 'usage')}, {sense.share:.0%}{held}"
+        console.print(_sense_line(i, sense.label, size))
         if sense.drivers:
             words = "  ".join(f"{shown(d.word)} {d.effect:+.3f} ({d.support}x)" for d in sense.drivers[:6])
             console.print(f"     driven by  {words}", markup=False)

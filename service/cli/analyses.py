@@ -19,6 +19,7 @@ from service.cli.common import (
     Seed,
     Target,
     TextField,
+    Threshold,
     load_encoder,
     read_documents,
     watching,
@@ -40,6 +41,7 @@ def senses(
     match: MatchBy = "lemma",
     language: Language = "en",
     n_senses: NSenses = None,
+    threshold: Threshold = 0.0,
     drivers: Annotated[str, typer.Option(help="occlusion, attention or none.")] = "occlusion",
     operator: Annotated[str, typer.Option(help="delete words, or mask them.")] = "delete",
     budget: Annotated[int, typer.Option(help="The most words tried for a usage.")] = 16,
@@ -56,8 +58,8 @@ def senses(
     from service import terminal
 
     options = _options(
-        match=match, language=language, n_senses=n_senses, drivers=drivers, operator=operator, budget=budget,
-        explained=explained, seed=seed,
+        match=match, language=language, n_senses=n_senses, threshold=threshold, drivers=drivers, operator=operator,
+        budget=budget, explained=explained, seed=seed,
     )  # fmt: skip
     induced = _induced(target, file, model, text_field, id_field, options)
     analysis = induced.analysis

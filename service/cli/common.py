@@ -26,7 +26,8 @@ IdField = Annotated[str | None, typer.Option(help="The field or column that hold
 MatchBy = Annotated[str, typer.Option(help="lemma: 'bank' finds 'Banks'; exact: this form only.")]
 Language = Annotated[str, typer.Option(help="The language of the lemmas, as a two-letter code.")]
 NSenses = Annotated[int | None, typer.Option(help="The number of senses; from the data when left out.")]
-Seed = Annotated[int, typer.Option(help="The same seed gives the same answer.")]
+Seed = Annotated[int, typer.Option(min=0, max=2**32 - 1, help="The same seed gives the same answer.")]
+Threshold = Annotated[float, typer.Option(help="The least confidence, 0 to 1; below it a usage has no sense.")]
 Json = Annotated[str | None, typer.Option("--json", metavar="PATH", help="Write JSON; - is standard output.")]
 
 

@@ -18,6 +18,7 @@ from service.cli.common import (
     Seed,
     Target,
     TextField,
+    Threshold,
     load_encoder,
     read_documents,
     watching,
@@ -115,7 +116,7 @@ def split(
 def assign(
     sense_model: Kept,
     file: File,
-    threshold: Annotated[float, typer.Option(help="The least probability, 0 to 1; below it a usage abstains.")] = 0.0,
+    threshold: Threshold = 0.0,
     model: Annotated[
         str | None, typer.Option(help="The model to read with; the sense model's own when left out.")
     ] = None,
@@ -131,10 +132,10 @@ def assign(
     ] = None,
 ) -> None:
     """Put the usages in FILE into the senses of a sense model."""
-    from analysis import assigning
+    from analysis import assigning, senses
 
     saved = _load(sense_model)
-    assigning.check_threshold(threshold)
+    senses.check_threshold(threshold)
     documents = read_documents(file, text_field, id_field)
     chosen: Any = match
     encoder = load_encoder(model or saved.provenance.model)

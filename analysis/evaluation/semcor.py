@@ -86,7 +86,7 @@ def _bounded(name: Path, data: bytes) -> bytes:
 
 def _usages(file: Path, data: bytes) -> Iterator[Tagged]:
     try:
-        lines = data.decode("utf-8").split("\n")
+        lines = data.decode("utf-8").removesuffix("\n").split("\n")
     except UnicodeDecodeError as error:
         malformed(file, data.count(b"\n", 0, error.start) + 1, "it is not UTF-8", FORM)
     sentence: list[tuple[dict[str, str], str, int]] | None = None  # attributes, token and line of each word so far

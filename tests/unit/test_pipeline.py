@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Sequence
+from functools import cache
 
 import numpy as np
 import pytest
@@ -25,8 +26,14 @@ LONG = " ".join(["money"] * 40 + ["our", "bank", "and"] + ["loan"] * 40)
 QUICK = Options(drivers="none")
 
 
-def analysed(texts: Sequence[str], options: Options = QUICK, target: str = "bank") -> Analysis:
-    return analyse(FakeEncoder(), documents(texts), target, options)
+def analysed(texts: Sequence[str], options: Options = QUICK) -> Analysis:
+    return analyse(FakeEncoder(), documents(texts), "bank", options)
+
+
+@cache
+def whole(options: Options = QUICK) -> Analysis:
+    """The analysis of TEXTS, once for all tests."""
+    return analysed(TEXTS, options)
 
 
 def grouped(analysis: Analysis) -> dict[str, str | None]:
@@ -52,24 +59,24 @@ def test_the_same_texts_twice_are_the_same_analysis() -> None:
     ],
 )
 def test_other_options_are_another_analysis(other: Options) -> None:
-    assert analysed(TEXTS, other).id != analysed(TEXTS).id
+    assert analysed(TEXTS, other).id != whole().id
 
 
 def test_other_texts_are_another_analysis() -> None:
-    assert len({analysed(texts).id for texts in (TEXTS, TEXTS[:-1], TEXTS[::-1])}) == 3
+    assert len({analysis.id for analysis in (whole(), analysed(TEXTS[:-1]), analysed(TEXTS[::-1]))}) == 3
 
 
-@settings(max_examples=15, deadline=None)
+@settings(max_examples=8, deadline=None)
 @given(order=st.permutations(range(len(TEXTS))), n_senses=st.sampled_from([None, 2, 3, 5]))
 def test_another_order_of_the_texts_is_the_same_grouping(order: list[int], n_senses: int | None) -> None:
     options = Options(drivers="none", n_senses=n_senses)
-    whole, mixed = analysed(TEXTS, options), analysed([TEXTS[i] for i in order], options)
-    assert grouped(mixed) == grouped(whole)
-    assert [(sense.id, sense.size) for sense in mixed.senses] == [(sense.id, sense.size) for sense in whole.senses]
+    mixed, straight = analysed([TEXTS[i] for i in order], options), whole(options)
+    assert grouped(mixed) == grouped(straight)
+    assert [(sense.id, sense.size) for sense in mixed.senses] == [(sense.id, sense.size) for sense in straight.senses]
 
 
-@settings(max_examples=15, deadline=None)
-@given(drawn=st.lists(st.sampled_from(TEXTS), min_size=1, max_size=20))
+@settings(max_examples=10, deadline=None)
+@given(drawn=st.lists(st.sampled_from(TEXTS), min_size=1, max_size=12))
 def test_identical_texts_share_a_sense(drawn: list[str]) -> None:
     analysis = analysed(drawn)
     sense = grouped(analysis)
@@ -84,10 +91,9 @@ def test_json_there_and_back() -> None:
     assert "🏦" in written
 
 
-@pytest.mark.xfail(strict=True, reason="a clipped bound of a driver's interval is written as 1, not 1.0")
 def test_json_that_was_read_is_written_as_it_was() -> None:
     written = to_json(analysed(["the bank river", "the bank fish river", *MONEY[:3]], Options(n_senses=2)))
-    assert '"high": 1' in written
+    assert '"high": 1.0' in written, "a bound that was clipped is a number like the others"
     assert to_json(from_json(written)) == written
 
 
@@ -101,7 +107,7 @@ def test_what_is_no_analysis_is_refused(text: str | bytes) -> None:
 
 
 def test_the_two_senses_of_bank() -> None:
-    analysis = analysed(TEXTS, Options())
+    analysis = whole(Options())
     assert analysis.verdict == "several senses"
     assert sorted(sense.size for sense in analysis.senses) == [6, 6]
     river, money = (grouped(analysis)[texts[0]] for texts in (RIVER, MONEY))
@@ -163,7 +169,7 @@ def test_texts_without_the_target_become_a_warning() -> None:
     (notice,) = (notice for notice in analysis.warnings if notice.kind == "target-missing")
     assert notice.source_ids == ("2", "14")
     assert "2 texts do not use 'bank'" in notice.message
-    assert not [notice for notice in analysed(TEXTS).warnings if notice.kind == "target-missing"]
+    assert not [notice for notice in whole().warnings if notice.kind == "target-missing"]
 
 
 def test_a_target_in_no_text_is_refused_before_anything_is_read() -> None:
@@ -227,19 +233,19 @@ def test_every_reading_is_told_and_counted() -> None:
 
 
 def test_without_drivers_each_usage_is_read_once() -> None:
-    assert analysed(TEXTS).provenance.passes == {"read": 12}
-    attention = analysed(TEXTS, Options(drivers="attention"))
+    assert whole().provenance.passes == {"read": 12}
+    attention = whole(Options(drivers="attention"))
     assert attention.provenance.passes.get("occlude", 0) == 0
     assert all(usage.drivers for usage in attention.usages)
 
 
 def test_beyond_a_number_of_usages_details_are_kept_of_samples_only(monkeypatch: pytest.MonkeyPatch) -> None:
-    whole = analysed(TEXTS, Options(explained=5))
+    straight = whole(Options(explained=5))
     monkeypatch.setattr(pipeline, "DETAILED", 10)
     monkeypatch.setattr(pipeline, "COMPARED", 6)
     part = analysed(TEXTS, Options(explained=5))
-    assert grouped(part) == grouped(whole)
-    assert [usage.drivers for usage in part.usages] == [usage.drivers for usage in whole.usages]
+    assert grouped(part) == grouped(straight)
+    assert [usage.drivers for usage in part.usages] == [usage.drivers for usage in straight.usages]
     assert part.static is not None
     assert part.static.n == 6
     assert [layer.layer for layer in part.static.layers] == ["static", 0, 1, 2, 3]

@@ -9,8 +9,9 @@ that hides the difference of its senses (Ethayarajh 2019; Mu and Viswanath 2018)
 
 The number of senses is the one with the largest mean cosine silhouette (Rousseeuw 1987), unless no number passes what
 one sense reaches by chance: then there is one. Chance was measured on SemCor 3.0 (Miller et al. 1993) with
-mpnet: of 6 to 120 usages of a single WordNet sense, cut in two or into three to eight groups, nine in ten draws stay
-below c / sqrt(N), c being 0.8 and 1.0; from 50 usages on the bound stays, as larger collections hold more topics.
+mpnet: of 15 to 120 usages of a single WordNet sense, cut in two or into three to eight groups, nine in ten draws stay
+below c / sqrt(N), c being 0.8 and 1.0. From 50 usages on the bound stays, as larger collections hold more topics; and
+below 16 too, where eight in ten stay below it: of so few usages, a sense that is missed is the worse error.
 
 A sense of a few in a hundred hardly moves the mean silhouette; so where no number passes, two groups are sought anew
 round the mean of their own means and must pass `RARE_SENSE` there, which 96 in 100 single senses of SemCor do not.
@@ -35,7 +36,7 @@ REPRESENTATION = "the last hidden state, mean over the target's subwords, beside
 CONTEXT_WEIGHT = 0.5  # chosen on CoarseWSD-20's train half: minilm needs the context, mpnet loses nothing by it
 TEMPERATURE = 0.05  # of the softmax over cosines; calibration error 0.03 on the train half, leave-one-out, mpnet
 CHANCE_OF_TWO, CHANCE_OF_MORE = 0.8, 1.0  # silhouette x sqrt(usages) that 90 % of single senses stay below
-MEASURED = 50  # usages: the most that chance was measured on in many senses
+MEASURED = 16, 50  # usages between which the bound falls
 RARE_SENSE = 0.25  # the silhouette round the mean of the two means
 FEWEST = 4  # usages that a rare sense needs: fewer are more often odd than a sense
 MOST_SENSES = 8  # tried when the number is not given
@@ -295,7 +296,7 @@ def _cluster(usages: Matrix, n_senses: int | None) -> IntArray:
 
 def _chance(n_usages: int, n_groups: int) -> float:
     """The silhouette that one sense of so many usages stays below, when it is cut into so many groups."""
-    return (CHANCE_OF_TWO if n_groups == 2 else CHANCE_OF_MORE) / float(np.sqrt(min(n_usages, MEASURED)))
+    return (CHANCE_OF_TWO if n_groups == 2 else CHANCE_OF_MORE) / float(np.sqrt(np.clip(n_usages, *MEASURED)))
 
 
 def _candidates(usages: Matrix, numbers: list[int], centre: Matrix | None) -> tuple[list[IntArray], list[float]]:

@@ -11,6 +11,7 @@ from sklearn.metrics import adjusted_rand_score, roc_auc_score, silhouette_score
 from analysis import senses
 from analysis.errors import BadOption
 from analysis.senses import (
+    abstaining,
     assign,
     check_n_senses,
     exemplars,
@@ -313,3 +314,35 @@ def test_what_is_familiar_worked_by_hand() -> None:
     rows = np.array([[1, 0], [0.8, 0.6]], np.float32)
     assert senses.fit(rows, np.array([0, 0]), ["a"], target="bank").familiar == pytest.approx(0.8)
     assert senses.fit(rows, np.array([0, 1]), ["a", "b"], target="bank").familiar == -1, "each alone: nothing is known"
+
+
+# certainty
+
+
+def test_more_than_two_senses_are_found_where_two_groups_alone_are_not_clear() -> None:
+    """Eight senses that all differ alike: two groups of them are loose (0.09, below chance), eight are tight."""
+    vectors, context, gold = clouds([15] * 8, apart=1.5)
+    model, found = induce(vectors, context, target="mole")
+    assert len(model.senses) == 8
+    assert same_grouping(found.sense, gold)
+
+
+@pytest.mark.parametrize("n", [8, 12, 20, 50, 120])
+def test_chance_grants_a_small_collection_more(n: int) -> None:
+    two, more, two_of_more_usages = senses._chance(n, 2), senses._chance(n, 3), senses._chance(n + 10, 2)
+    assert two < more  # more groups fit noise better
+    assert two_of_more_usages <= two  # and so do fewer usages
+    assert two == pytest.approx(0.8 / np.sqrt(min(max(n, 16), 50)))
+
+
+def test_abstaining_takes_the_sense_and_keeps_the_confidence() -> None:
+    given_senses = Assignment(np.array([0, 1, 1]), np.array([0.9, 0.5, 0.4], np.float32))
+    unsure = abstaining(given_senses, 0.5)
+    assert unsure.sense.tolist() == [0, 1, -1]
+    np.testing.assert_array_equal(unsure.confidence, given_senses.confidence)
+
+
+@pytest.mark.parametrize("threshold", [-0.1, 1.1, float("nan")])
+def test_a_threshold_that_is_no_probability(threshold: float) -> None:
+    with pytest.raises(BadOption, match="no probability"):
+        senses.check_threshold(threshold)

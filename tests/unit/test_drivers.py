@@ -88,7 +88,7 @@ def effects_by_hand(given_case: Case, i: int, operator: Operator) -> dict[str, f
     return effects
 
 
-@settings(max_examples=20, deadline=None)
+@settings(max_examples=12, deadline=None)
 @given(
     texts=st.lists(st.lists(st.sampled_from(TOPICS), max_size=5).map(lambda drawn: " ".join(["bank", *drawn]))),
     before=st.booleans(),
@@ -144,7 +144,7 @@ def test_only_words_of_the_context_can_be_drivers() -> None:
 # what it costs
 
 
-@settings(max_examples=20, deadline=None)
+@settings(max_examples=12, deadline=None)
 @given(budget=st.integers(1, 7), seed=st.integers(0, 100), operator=st.sampled_from(["delete", "mask"]))
 def test_the_budget_goes_to_the_words_most_attended(budget: int, seed: int, operator: Operator) -> None:
     found = case(["bank", "the bank loan", *RIVER, *MONEY])

@@ -199,7 +199,7 @@ def usages(draw: st.DrawFn) -> Usage:
     )
 
 
-@settings(max_examples=200, deadline=None)
+@settings(max_examples=100, deadline=None)
 @given(usage=usages())
 def test_segments_join_back_to_the_text(usage: Usage) -> None:
     pieces = segments(usage)

@@ -195,8 +195,9 @@ def missing_notices(found: Found, target: str) -> list[Notice]:
     """One notice that names the texts without the target, or none."""
     if not found.missing:
         return []
-    texts = "1 text does" if len(found.missing) == 1 else f"{len(found.missing)} texts do"
-    return [Notice("target-missing", f"{texts} not use {target!r} and were left out", found.missing)]
+    one = len(found.missing) == 1
+    texts, were = ("1 text does", "was") if one else (f"{len(found.missing)} texts do", "were")
+    return [Notice("target-missing", f"{texts} not use {target!r} and {were} left out", found.missing)]
 
 
 def _warnings(found: Found, target: str, n: int, n_explained: int, options: Options) -> tuple[Notice, ...]:

@@ -12,6 +12,7 @@ from analysis import drivers, senses, stability, static
 from analysis.assemble import Options, assemble
 from analysis.errors import BadOption
 from analysis.record import Analysis
+from analysis.same_sense import for_encoder, same_sense
 from analysis.text import find
 from analysis.types import (
     Assignment,
@@ -83,9 +84,8 @@ def induced(
     senses.check_n_senses(options.n_senses, n)
 
     usages = _read(encoder, found.occurrences, watch("read", n), in_detail=n <= DETAILED)
-    model, nearest = senses.induce(
-        usages.vectors, usages.context, target=target, n_senses=options.n_senses, seed=options.seed
-    )
+    n_senses = _number(usages, options.n_senses, encoder.info.digest)
+    model, nearest = senses.induce(usages.vectors, usages.context, target=target, n_senses=n_senses, seed=options.seed)
     assignment = senses.abstaining(nearest, options.threshold)
     represented = senses.represent(usages.vectors, usages.context)
     held = stability.stability(represented, nearest.sense, n_senses=options.n_senses, seed=options.seed)
@@ -129,6 +129,18 @@ def induced(
         passes=dict(passes),
     )
     return Induced(analysis, found.occurrences, represented, model, assignment)
+
+
+def _number(usages: Usages, given: int | None, digest: str) -> int | None:
+    """The number of senses to look for; None leaves it to the data.
+
+    Two usages alone say nothing of how far apart senses are: what was learnt on the usages of other words decides.
+    """
+    pair_model = for_encoder(digest, None) if given is None and len(usages) == 2 else None
+    if pair_model is None:
+        return given
+    vectors, context = usages.vectors, usages.context
+    return 1 if same_sense(pair_model, vectors[:1], context[:1], vectors[1:], context[1:])[0] >= 0.5 else 2
 
 
 def sample(sense: IntArray, size: int, seed: int) -> IntArray:

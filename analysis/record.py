@@ -114,7 +114,10 @@ class LayerSeparation:
 
 @dataclass(frozen=True, slots=True)
 class Pair:
-    """Cosines of two usages: of their static vectors, and of their hidden states at layers 0..L."""
+    """Cosines of two usages: of their static vectors, and of their hidden states at layers 0..L.
+
+    `same_sense` is false where one of them abstains.
+    """
 
     a: str
     b: str

@@ -79,7 +79,7 @@ def _pairs(
         Pair(
             a=ids[a],
             b=ids[b],
-            same_sense=bool(sense[a] == sense[b]),
+            same_sense=bool(sense[a] == sense[b] >= 0),
             static=round(float(of_static[p]), 6),
             layers=tuple(round(float(c), 6) for c in of_layers[:, p]),
         )

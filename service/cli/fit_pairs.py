@@ -13,7 +13,9 @@ from service.cli.common import Json, Model, Seed, load_encoder, settings, watchi
 def fit_pairs(
     path: Annotated[Path, typer.Argument(help="SemCor 3.0, its .tar.gz or its folder.")],
     model: Model = None,
-    limit: Annotated[int, typer.Option(help="At most so many usages, drawn by the seed; each costs a reading.")] = 6000,
+    limit: Annotated[
+        int | None, typer.Option(help="At most so many usages, each a reading, drawn by the seed; 6000 when left out.")
+    ] = None,
     seed: Seed = 0,
     json: Json = None,
 ) -> None:
@@ -36,7 +38,7 @@ def fit_pairs(
     encoder = load_encoder(model)
     with watching() as watch:
         options = Options(seed, limit, home / "evaluation", watch)
-        found = fit(encoder, usages, options, text=f"SemCor, a sample of at most {limit} usages")
+        found = fit(encoder, usages, options, text="SemCor, a sample of it")
     file = home / "pairs" / f"{found.model.digest}.safetensors"
     same_sense.save(found.model, file)
     report = {"file": str(file), "learnt": asdict(found.model.learnt), "held_out": asdict(found.held_out)}

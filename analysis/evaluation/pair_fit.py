@@ -12,6 +12,7 @@ from analysis import same_sense
 from analysis.errors import BadOption
 from analysis.evaluation import metrics
 from analysis.evaluation.outcome import Options, encode
+from analysis.evaluation.pairs import pair_scores
 from analysis.evaluation.semcor import Tagged
 from analysis.same_sense import HELD_BACK, PairModel
 from analysis.types import Encoder, FloatArray
@@ -24,9 +25,11 @@ HELD_OUT = 10  # one lemma in so many is held out
 @dataclass(frozen=True, slots=True)
 class Quality:
     """On balanced pairs of lemmas held out: `auroc` of the probability, its expected calibration error (15 bins of
-    equal mass), and the number of pairs."""
+    equal mass), and the number of pairs; `cosine_auroc` is that of the cosine of `senses.represent` on the same pairs,
+    which a model learnt from too little text may not reach."""
 
     auroc: float
+    cosine_auroc: float
     calibration_error: float
     pairs: int
 
@@ -101,10 +104,12 @@ def _held_out(
         [random.choice(np.flatnonzero(pairs.same == answer), each, False) for answer in (True, False)]
     )
     first, second = np.array(tests)[pairs.first[some]], np.array(tests)[pairs.second[some]]
-    probability = same_sense.same_sense(model, vectors[first], context[first], vectors[second], context[second])
+    sides = (vectors[first], context[first], vectors[second], context[second])
+    probability = same_sense.same_sense(model, *sides)
     same = pairs.same[some]
     return Quality(
         auroc=metrics.auroc(probability, same),
+        cosine_auroc=metrics.auroc(pair_scores(None, *sides), same),
         calibration_error=metrics.expected_calibration_error(probability, same),
         pairs=len(some),
     )

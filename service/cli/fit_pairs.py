@@ -48,7 +48,8 @@ def fit_pairs(
         learnt, held_out = found.model.learnt, found.held_out
         print(f"{learnt.encoder}: {learnt.usages} usages of {learnt.lemmas} lemmas, {learnt.pairs} pairs")
         print(
-            f"On a tenth of the lemmas, held out ({held_out.pairs} pairs): AUROC {held_out.auroc:.3f}, "
+            f"On a tenth of the lemmas, held out ({held_out.pairs} pairs): AUROC {held_out.auroc:.3f} "
+            f"(the cosine: {held_out.cosine_auroc:.3f}), "
             f"calibration error {held_out.calibration_error:.3f}"
         )
         print(f"Written to {file}")

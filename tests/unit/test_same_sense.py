@@ -321,11 +321,13 @@ def test_the_command_and_the_evaluation_that_then_uses_it(
     home = tmp_path / "home" / "pairs"
     assert told["file"] == str(home / f"{'0' * 64}.safetensors")
     assert told["held_out"]["auroc"] > 0.9
+    assert 0.5 < told["held_out"]["cosine_auroc"] <= 1
     assert told["learnt"]["lemmas"] == 39
     assert list((tmp_path / "home" / "evaluation").rglob("*.npz"))
     code, out, err = run(str(data), "--limit", "300", "--seed", "1")
     assert (code, err) == (0, "")
     assert "AUROC" in out
+    assert "the cosine" in out
     wic = labelled.write_wic(tmp_path / "wic")
     assert evaluate(FakeEncoder(), "wic", wic).report["score"] == "cosine"
     learnt = evaluate(FakeEncoder(), "wic", wic, Options(pairs=home)).report

@@ -3,6 +3,7 @@ PYTHON ?= python3
 BIN := .venv/bin
 MODELS := mpnet minilm smollm2
 DATA ?=
+LIMIT ?=
 
 .DEFAULT_GOAL := help
 .PHONY: help setup demo test slow quality check format serve clean
@@ -33,9 +34,9 @@ test: setup ## the default tests; without a browser or a database server theirs 
 slow: setup ## the slow tests: real downloads, many cases
 	$(BIN)/python -m pytest -m slow
 
-quality: setup ## measured against labelled data: make quality DATA=FOLDER
+quality: setup ## measured against labelled data: make quality DATA=FOLDER (LIMIT=200 usages, to be quick)
 	@test -n "$(DATA)" || { echo "name the folder of the data: make quality DATA=FOLDER" >&2; exit 2; }
-	POLYSEME_TEST_DATA="$(abspath $(DATA))" $(BIN)/python -m pytest -m quality -s
+	POLYSEME_TEST_DATA="$(abspath $(DATA))" POLYSEME_QUALITY_LIMIT="$(LIMIT)" $(BIN)/python -m pytest -m quality -s
 
 check: setup ## format, lint, types, import rules, tests
 	$(BIN)/ruff format --check .

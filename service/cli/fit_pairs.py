@@ -7,6 +7,7 @@ from typing import Annotated
 
 import typer
 
+from analysis.errors import BadOption
 from service.cli.common import Json, Model, Seed, load_encoder, settings, watching, write
 
 
@@ -21,8 +22,9 @@ def fit_pairs(
 ) -> None:
     """Learn from SemCor how likely two usages of a word share a sense, for a model that ships without it.
 
-    It is kept in the home folder and used from then on. What was encoded is kept too: a run that is broken off goes
-    on from where it was. 6000 usages take minutes with mpnet on two cores.
+    It is kept in the home folder and used from then on, unless it tells held-out pairs apart no better than the cosine.
+    What was encoded is kept too: a run that is broken off goes on from where it was. A usage is one reading of the
+    model, so 6000 take minutes with a small model and more with a large one.
     """
     from dataclasses import asdict
     from json import dumps
@@ -40,6 +42,12 @@ def fit_pairs(
         options = Options(seed, limit, home / "evaluation", watch)
         found = fit(encoder, usages, options, text="SemCor, a sample of it")
     file = home / "pairs" / f"{found.model.digest}.safetensors"
+    if found.held_out.auroc <= found.held_out.cosine_auroc:
+        raise BadOption(
+            f"what {found.model.learnt.usages} usages taught is no better than the cosine: AUROC "
+            f"{found.held_out.auroc:.3f} against {found.held_out.cosine_auroc:.3f} on held-out pairs; nothing is kept",
+            remedy="give more usages with --limit",
+        )
     same_sense.save(found.model, file)
     report = {"file": str(file), "learnt": asdict(found.model.learnt), "held_out": asdict(found.held_out)}
     if json:

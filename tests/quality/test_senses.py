@@ -21,7 +21,7 @@ from analysis.evaluation import metrics
 from analysis.evaluation.cache import embed
 from analysis.evaluation.datasets import Labelled, Word
 from analysis.evaluation.induction_sets import coarsewsd20
-from analysis.evaluation.outcome import Options
+from analysis.evaluation.outcome import Options, limited
 from analysis.evaluation.pairs import pair_scores
 from analysis.evaluation.run import evaluate
 from analysis.model.encoder import load
@@ -34,6 +34,7 @@ SEEDS = range(5)
 USAGES = 30  # of the question "one sense or two"
 PAIRS = 400  # of one class and of two, a word and a seed
 DRAWN = 0.5  # of the test half, for the stability
+LIMIT = int(os.environ.get("POLYSEME_QUALITY_LIMIT") or 0) or None  # usages of a half; the whole, when not said
 
 table: list[tuple[str, float, str]] = []
 
@@ -68,6 +69,8 @@ def printed() -> Iterator[None]:
     print(f"\n\n{'measure':<76}{'figure':>8}  bar")
     for name, value, bar in table:
         print(f"{name:<76}{value:8.3f}  {bar}")
+    if LIMIT:
+        print(f"(at most {LIMIT} usages of each half of a word)")
 
 
 def cache() -> Path:
@@ -79,40 +82,46 @@ def row(name: str, value: float, bar: str) -> float:
     return value
 
 
+def hold(reached: bool) -> None:
+    """A floor, which a sample of the usages is not held to."""
+    assert reached or LIMIT
+
+
 def read(encoder: Encoder, usages: tuple[Labelled, ...]) -> Half:
-    arrays = embed(encoder, [usage.occurrence for usage in usages], cache())
-    return Half(*arrays, np.array([usage.label for usage in usages]))
+    kept = limited(usages, Options(limit=LIMIT))
+    arrays = embed(encoder, [usage.occurrence for usage in kept], cache())
+    return Half(*arrays, np.array([usage.label for usage in kept]))
 
 
 def test_assigning_and_inducing(encoder: Encoder, data: Path) -> None:
-    runs = [evaluate(encoder, "coarsewsd20", data / "coarsewsd20", Options(seed, cache=cache())) for seed in SEEDS]
+    runs = [evaluate(encoder, "coarsewsd20", data / "coarsewsd20", Options(seed, LIMIT, cache())) for seed in SEEDS]
 
     def mean(part: str, metric: str) -> float:
         return float(np.mean([run.report[part][metric] for run in runs]))
 
-    assert row("coarsewsd20: assign, supervised, accuracy", mean("mean", "assign_accuracy"), "0.975") > 0.97
+    hold(row("coarsewsd20: assign, supervised, accuracy", mean("mean", "assign_accuracy"), "0.975") > 0.97)
     part = "mean_without_pitcher"
-    assert row("coarsewsd20: induce, number given, ARI", mean(part, "induce_k_ari"), "0.85") > 0.78
-    assert row("coarsewsd20: induce, number not given, ARI", mean(part, "induce_ari"), "0.78") > 0.77
+    hold(row("coarsewsd20: induce, number given, ARI", mean(part, "induce_k_ari"), "0.85") > 0.78)
+    hold(row("coarsewsd20: induce, number not given, ARI", mean(part, "induce_ari"), "0.78") > 0.77)
     pitcher = float(np.mean([run.report["words"]["pitcher"]["induce_ari"] for run in runs]))
     row("  pitcher alone, number not given, ARI", pitcher, "")
-    assert row("confidence of assignments: calibration error", mean("pooled", "assign_ece"), "at most 0.05") < 0.05
-    assert row("confidence of assignments: AUROC for correctness", mean("pooled", "assign_auroc"), "0.85") > 0.85
+    hold(row("confidence of assignments: calibration error", mean("pooled", "assign_ece"), "at most 0.05") < 0.05)
+    hold(row("confidence of assignments: AUROC for correctness", mean("pooled", "assign_auroc"), "0.85") > 0.85)
 
 
 def test_two_annotators(encoder: Encoder, data: Path) -> None:
     file = data / "wsi_at_scale" / "examples.tsv"
-    runs = [evaluate(encoder, "wsi-at-scale", file, Options(seed, cache=cache())) for seed in SEEDS]
+    runs = [evaluate(encoder, "wsi-at-scale", file, Options(seed, LIMIT, cache())) for seed in SEEDS]
     ari = float(np.mean([run.report["mean"]["induce_ari"] for run in runs]))
     row("wsi-at-scale: the annotators with each other, ARI", runs[0].report["mean"]["human_ari"], "")
-    assert row("wsi-at-scale: induce, number not given, ARI", ari, "0.60, goal 0.66") > 0.62
+    hold(row("wsi-at-scale: induce, number not given, ARI", ari, "0.60, goal 0.66") > 0.62)
 
 
 def test_words_in_context(encoder: Encoder, data: Path) -> None:
-    found = evaluate(encoder, "wic", data / "wic", Options(cache=cache())).report["mean"]
+    found = evaluate(encoder, "wic", data / "wic", Options(0, LIMIT, cache())).report["mean"]
     low, high = found["accuracy_low"], found["accuracy_high"]
     name = f"wic dev, one threshold from train, accuracy ({low:.3f} to {high:.3f})"
-    assert row(name, found["accuracy"], "0.66") > 0.65
+    hold(row(name, found["accuracy"], "0.66") > 0.65)
 
 
 def test_one_sense_or_two(encoder: Encoder, words: Mapping[str, Word]) -> None:
@@ -134,7 +143,7 @@ def test_one_sense_or_two(encoder: Encoder, words: Mapping[str, Word]) -> None:
                 model, _ = senses.induce(*half.some(rows), target="", seed=seed)
                 told.append(senses.verdict(model, len(rows)) == "several senses")
     accuracy = metrics.balanced_accuracy(np.array(truth), np.array(told))
-    assert row("one sense or two in 30 usages: balanced accuracy of the verdict", accuracy, "0.85") > 0.85
+    hold(row("one sense or two in 30 usages: balanced accuracy of the verdict", accuracy, "0.85") > 0.85)
 
 
 def test_two_usages(encoder: Encoder, words: Mapping[str, Word]) -> None:
@@ -150,7 +159,7 @@ def test_two_usages(encoder: Encoder, words: Mapping[str, Word]) -> None:
             kept = np.concatenate([np.flatnonzero(same & (a != b))[:PAIRS], np.flatnonzero(~same)[:PAIRS]])
             score = pair_scores(model, *half.some(a[kept]), *half.some(b[kept]))
             by_word.append(metrics.balanced_accuracy(same[kept], score >= 0.5))
-    assert row("two usages, one class or not: balanced accuracy", float(np.mean(by_word)), "0.80") > 0.74
+    hold(row("two usages, one class or not: balanced accuracy", float(np.mean(by_word)), "0.80") > 0.74)
 
 
 def test_stability_tells_quality(encoder: Encoder, words: Mapping[str, Word]) -> None:
@@ -165,4 +174,4 @@ def test_stability_tells_quality(encoder: Encoder, words: Mapping[str, Word]) ->
             reported.append(held.ari if held else 0.0)
             true.append(metrics.ari(half.gold[rows], found.sense))
     rho = metrics.spearman(np.array(reported), np.array(true))
-    assert row("stability against true ARI: rank correlation", rho, "0.5") > 0.4
+    hold(row("stability against true ARI: rank correlation", rho, "0.5") > 0.4)

@@ -13,7 +13,7 @@ from dataclasses import replace
 
 import numpy as np
 
-from analysis import senses
+from analysis import grouping, senses
 from analysis.errors import BadOption
 from analysis.saved import (
     MOST_EXEMPLARS,
@@ -119,7 +119,7 @@ def split(saved: SavedSenses, sense: str, n: int = 2) -> SavedSenses:
     if n < 2:
         raise BadOption(f"a split into {n}", remedy="give a number of senses of 2 or more", where=("n_senses",))
     members = np.flatnonzero(saved.member_sense == k)
-    group = senses.group(saved.rows[members].astype(np.float32), n_senses=n, seed=saved.provenance.seed)
+    group = grouping.group(saved.rows[members].astype(np.float32), n_senses=n, seed=saved.provenance.seed)
     old, base = saved.model.senses, f"({sense})" if "+" in sense else sense
     moved = np.where(saved.member_sense > k, saved.member_sense + n - 1, saved.member_sense)
     moved[members] = k + group

@@ -13,7 +13,7 @@ from typing import NamedTuple
 import numpy as np
 from sklearn.metrics import adjusted_rand_score
 
-from analysis import senses
+from analysis import grouping, senses
 from analysis.types import FloatArray, IntArray
 
 DRAWS = 20
@@ -62,8 +62,8 @@ def _again(represented: FloatArray, n_senses: int | None, random: np.random.Gene
     """(N) the senses of all usages, found in a random half of them."""
     half = np.sort(random.choice(len(represented), (len(represented) + 1) // 2, replace=False))
     given = None if n_senses is None else min(n_senses, len(np.unique(np.round(represented[half], 5), axis=0)))
-    found = senses.group(represented[half], n_senses=given)
-    labels = senses.join(represented, represented[half], found)
+    found = grouping.group(represented[half], n_senses=given)
+    labels = grouping.join(represented, represented[half], found)
     labels[half] = found
     return labels
 

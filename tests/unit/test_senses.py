@@ -8,7 +8,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from sklearn.metrics import adjusted_rand_score, roc_auc_score, silhouette_score
 
-from analysis import senses
+from analysis import grouping, senses
 from analysis.errors import BadOption
 from analysis.senses import (
     abstaining,
@@ -157,7 +157,7 @@ def test_order_and_copies_change_nothing(sizes: list[int], seed: int, apart: flo
 
 
 def test_many_usages_are_grouped_by_a_sample(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(senses, "SAMPLE", 60)
+    monkeypatch.setattr(grouping, "SAMPLE", 60)
     vectors, context, gold = clouds([150, 100])
     model, found = induce(vectors, context, target="bank", seed=3)
     assert found.sense.tolist() == gold.tolist()
@@ -168,7 +168,7 @@ def test_many_usages_are_grouped_by_a_sample(monkeypatch: pytest.MonkeyPatch) ->
 
 
 def test_more_senses_than_the_sample_holds(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(senses, "SAMPLE", 10)
+    monkeypatch.setattr(grouping, "SAMPLE", 10)
     assert len(induce(*clouds([30])[:2], target="bank", n_senses=12)[0].senses) == 12
 
 
@@ -329,7 +329,7 @@ def test_more_than_two_senses_are_found_where_two_groups_alone_are_not_clear() -
 
 @pytest.mark.parametrize("n", [8, 12, 20, 50, 120])
 def test_chance_grants_a_small_collection_more(n: int) -> None:
-    two, more, two_of_more_usages = senses._chance(n, 2), senses._chance(n, 3), senses._chance(n + 10, 2)
+    two, more, two_of_more_usages = grouping.chance(n, 2), grouping.chance(n, 3), grouping.chance(n + 10, 2)
     assert two < more  # more groups fit noise better
     assert two_of_more_usages <= two  # and so do fewer usages
     assert two == pytest.approx(0.8 / np.sqrt(min(max(n, 16), 50)))

@@ -5,7 +5,7 @@ from __future__ import annotations
 import io
 import json
 import tarfile
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 from pathlib import Path
 
@@ -273,12 +273,12 @@ def test_semcor_refuses_what_is_no_semcor(tmp_path: Path) -> None:
 # ---- the fit for any encoder ----
 
 
-def many_lemmas(n: int = 40) -> str:
+def many_lemmas(n: int = 40, river: Sequence[str] = labelled.RIVER, money: Sequence[str] = labelled.MONEY) -> str:
     """Nouns with a sense in a river's context and one in money's, "bank" among them."""
     lines = ["<contextfile concordance=brown>"]
     for i in range(n):
         lemma = "bank" if i == 0 else f"noun{i}"
-        for sense, (file, texts) in enumerate((("17", labelled.RIVER), ("14", labelled.MONEY)), 1):
+        for sense, (file, texts) in enumerate((("17", river), ("14", money)), 1):
             for text in texts:
                 words = [f"<wf cmd=ignore pos=NN>{word}</wf>" for word in text.split() if word != "bank"]
                 tagged = f"<wf cmd=done pos=NN lemma={lemma} wnsn={sense} lexsn=1:{file}:00::>{lemma}</wf>"
@@ -333,6 +333,17 @@ def test_the_command_and_the_evaluation_that_then_uses_it(
     learnt = evaluate(FakeEncoder(), "wic", wic, Options(pairs=home)).report
     assert (learnt["score"], learnt["mean"]["accuracy"]) == ("same_sense", 1)
     assert 0 < learnt["mean"]["threshold"] < 1
+
+
+def test_what_is_no_better_than_the_cosine_is_not_kept(
+    run: Callable[..., tuple[object, str, str]], tmp_path: Path
+) -> None:
+    """Each sense always stands in the same sentence but for one word, so the cosine is right of every pair."""
+    river, money = ([f"{text} {end}" for end in "abcdefgh"] for text in (labelled.RIVER[0], labelled.MONEY[0]))
+    code, out, err = run(str(write_semcor(tmp_path / "semcor3.0", many_lemmas(40, river, money))))
+    assert (code, out, err.count("\n")) == (2, "", 1)
+    assert "no better than the cosine" in err
+    assert not (tmp_path / "home" / "pairs").exists()
 
 
 def test_too_little_text_is_one_line(run: Callable[..., tuple[object, str, str]], tmp_path: Path) -> None:

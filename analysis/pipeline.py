@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Callable, Sequence
+from pathlib import Path
 from typing import NamedTuple
 
 import numpy as np
@@ -57,14 +58,17 @@ def analyse(
     target: str,
     options: Options = Options(),  # noqa: B008 - frozen
     *,
+    pairs: Path | None = None,
     watch: Watch = unwatched,
 ) -> Analysis:
     """The senses of `target` in the documents, what drove each, and the static vector beside the contextual ones.
 
+    `pairs` is the folder of the caller's own PairModels (`polyseme fit-pairs`), which two usages alone are judged by.
+
     Raises TargetNotFound where no document uses the target; BadOption for an option that the data or the model do not
     allow; BadSpan and BadText as `Encoder.encode` does.
     """
-    return induced(encoder, documents, target, options, watch=watch).analysis
+    return induced(encoder, documents, target, options, pairs=pairs, watch=watch).analysis
 
 
 def induced(
@@ -73,6 +77,7 @@ def induced(
     target: str,
     options: Options = Options(),  # noqa: B008 - frozen
     *,
+    pairs: Path | None = None,
     watch: Watch = unwatched,
 ) -> Induced:
     """`analyse`, with the arrays behind the Analysis."""
@@ -84,7 +89,7 @@ def induced(
     senses.check_n_senses(options.n_senses, n)
 
     usages = _read(encoder, found.occurrences, watch("read", n), in_detail=n <= DETAILED)
-    n_senses = _number(usages, options.n_senses, encoder.info.digest)
+    n_senses = _number(usages, options.n_senses, encoder.info.digest, pairs)
     model, nearest = senses.induce(usages.vectors, usages.context, target=target, n_senses=n_senses, seed=options.seed)
     assignment = senses.abstaining(nearest, options.threshold)
     represented = senses.represent(usages.vectors, usages.context)
@@ -131,12 +136,12 @@ def induced(
     return Induced(analysis, found.occurrences, represented, model, assignment)
 
 
-def _number(usages: Usages, given: int | None, digest: str) -> int | None:
+def _number(usages: Usages, given: int | None, digest: str, pairs: Path | None) -> int | None:
     """The number of senses to look for; None leaves it to the data.
 
     Two usages alone say nothing of how far apart senses are: what was learnt on the usages of other words decides.
     """
-    pair_model = for_encoder(digest, None) if given is None and len(usages) == 2 else None
+    pair_model = for_encoder(digest, pairs) if given is None and len(usages) == 2 else None
     if pair_model is None:
         return given
     vectors, context = usages.vectors, usages.context

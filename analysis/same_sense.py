@@ -1,6 +1,6 @@
 """The probability that two usages of one word share a sense, learnt once on sense-tagged text.
 
-    usages with their tags --fit--> PairModel --same_sense, pairwise--> probability
+    usages with their tags --fit--> PairModel --same_sense--> probability
                                        |  save, load, for_encoder
 
 The target's vector and its context, each of unit length, go through a linear map of their own. The map whitens the
@@ -37,6 +37,7 @@ from scipy.special import expit
 from sklearn.linear_model import LogisticRegression
 
 from analysis.errors import BadFile, BadOption, ModelMismatch
+from analysis.grouping import unit
 from analysis.types import FloatArray, IntArray
 
 AXES = 200  # kept of each map; more gain nothing
@@ -131,21 +132,6 @@ def same_sense(
     return _probability(model.coefficients, _features(a, b)).astype(np.float32)
 
 
-def pairwise(model: PairModel, vectors: FloatArray, context: FloatArray) -> FloatArray:
-    """f32 (N, N), symmetric: `same_sense` of every two of N usages, `vectors` and `context` (N, D)."""
-    maps = place(model, vectors, context)
-    w = model.coefficients
-    logit = np.full((len(vectors), len(vectors)), w[4])
-    for rows, cosine, distance in ((maps.target, w[0], w[1]), (maps.context, w[2], w[3])):
-        exact = rows.astype(np.float64)
-        unit = _unit(exact)
-        square = (exact**2).sum(axis=1)
-        alone = square == 0
-        logit += cosine * (unit @ unit.T + np.outer(alone, alone))
-        logit += distance * np.maximum(square[:, None] + square - 2 * exact @ exact.T, 0)
-    return _capped((logit + logit.T) / 2, w).astype(np.float32)
-
-
 def place(model: PairModel, vectors: FloatArray, context: FloatArray) -> Places:
     """The usages, `vectors` and `context` (N, D), in the model's two maps. A context of zeros stays zero."""
     return Places(_through(model.target_map, vectors), _through(model.context_map, context))
@@ -175,16 +161,17 @@ def fit(
     maps: list[Half] = []
     features: list[Matrix] = []
     for given in (vectors, context):
-        unit = _unit(given[rows])
+        directions = unit(given[rows])
         scatters = [
-            _scatter(unit[fold == f], [known[i] for i in np.flatnonzero(fold == f).tolist()]) for f in range(FOLDS)
+            _scatter(directions[fold == f], [known[i] for i in np.flatnonzero(fold == f).tolist()])
+            for f in range(FOLDS)
         ]
         whole = _discriminant(scatters)
         scale = np.abs(whole).max()  # within the range of f16, whatever the encoder's; the regression makes up for it
         found = np.zeros((len(pairs.same), 2))
         for f in range(FOLDS):
             own = np.flatnonzero(fold[pairs.first] == f)
-            placed = unit @ (_discriminant([one for other, one in enumerate(scatters) if other != f]) / scale)
+            placed = directions @ (_discriminant([one for other, one in enumerate(scatters) if other != f]) / scale)
             found[own] = _compared(placed[pairs.first[own]], placed[pairs.second[own]])
         maps.append((whole / scale).astype(np.float16))
         features.append(found)
@@ -322,7 +309,7 @@ def _discriminant(scatters: Sequence[_Scatter]) -> Matrix:
 def _compared(a: Matrix, b: Matrix) -> Matrix:
     """(P, 2) cosine and squared distance of rows. Two rows of zeros are equal: their cosine is 1."""
     alone = ~(a.any(axis=1) | b.any(axis=1))
-    return np.stack([(_unit(a) * _unit(b)).sum(axis=1) + alone, ((a - b) ** 2).sum(axis=1)], axis=1)
+    return np.stack([(unit(a) * unit(b)).sum(axis=1) + alone, ((a - b) ** 2).sum(axis=1)], axis=1)
 
 
 def _features(a: Places, b: Places) -> Matrix:
@@ -353,15 +340,7 @@ def _regress(features: Matrix, same: NDArray[np.bool_]) -> Matrix:
 def _through(map_: Half, given: FloatArray) -> FloatArray:
     if given.ndim != 2 or given.shape[1] != len(map_):
         raise ValueError(f"vectors {given.shape} for maps of width {len(map_)}")
-    return _unit(given).astype(np.float32) @ map_.astype(np.float32)
-
-
-def _unit(rows: FloatArray | Matrix) -> Matrix:
-    """Rows of unit length in f64; a row of zeros stays zero."""
-    exact = np.asarray(rows, dtype=np.float64)
-    length = np.linalg.norm(exact, axis=-1, keepdims=True)
-    unit: Matrix = exact / np.where(length > 0, length, 1)
-    return unit
+    return unit(given).astype(np.float32) @ map_.astype(np.float32)
 
 
 # ---- the file: safetensors, the rest of the model as JSON in the one entry of its metadata ----

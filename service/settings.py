@@ -36,6 +36,11 @@ class Settings(BaseSettings):
     )
 
     @property
+    def pairs(self) -> Path:
+        """The folder of what `polyseme fit-pairs` learnt."""
+        return self.home / "pairs"
+
+    @property
     def database(self) -> str:
         """The database's URL."""
         return self.database_url or f"sqlite:///{self.home / 'polyseme.db'}"

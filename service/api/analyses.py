@@ -43,7 +43,7 @@ def _analyse(
     services: Services, model: str, documents: list[Document], target: str, options: Options
 ) -> Analysis:  # in a thread: the first use of a model loads it
     with texts.placing(documents):
-        return analyse(services.encoders[model], documents, target, options)
+        return analyse(services.encoders[model], documents, target, options, pairs=services.settings.pairs)
 
 
 def _json(analysis: Analysis) -> bytes:

@@ -192,7 +192,9 @@ Made = tuple[SavedSenses, Sequence[Notice]]
 
 def _induce(services: Services, model: str, documents: list[Document], request: SenseModelRequest) -> Made:
     with texts.placing(documents):
-        found = induced(services.encoders[model], documents, request.target, request.options())
+        found = induced(
+            services.encoders[model], documents, request.target, request.options(), pairs=services.settings.pairs
+        )
     return fitting.keep(found), found.analysis.warnings
 
 

@@ -22,6 +22,7 @@ from service.cli.common import (
     Threshold,
     load_encoder,
     read_documents,
+    settings,
     watching,
     write,
 )
@@ -124,7 +125,7 @@ def _induced(
     documents = read_documents(file, text_field, id_field)
     encoder = load_encoder(model)
     with watching() as watch:
-        return induced(encoder, documents, target, options, watch=watch)
+        return induced(encoder, documents, target, options, pairs=settings().pairs, watch=watch)
 
 
 def _json(analysis: Analysis) -> str:

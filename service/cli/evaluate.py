@@ -39,7 +39,7 @@ def evaluate(
     evaluation = prepare(dataset, path)
     encoder = load_encoder(model)
     with watching() as watch:
-        outcome = evaluation(encoder, Options(seed, limit, home / "evaluation", watch, home / "pairs"))
+        outcome = evaluation(encoder, Options(seed, limit, home / "evaluation", watch, settings().pairs))
     if predictions:
         write(predictions, to_tsv(outcome))
     if json:

@@ -41,7 +41,7 @@ def fit_pairs(
     with watching() as watch:
         options = Options(seed, limit, home / "evaluation", watch)
         found = fit(encoder, usages, options, text="SemCor, a sample of it")
-    file = home / "pairs" / f"{found.model.digest}.safetensors"
+    file = settings().pairs / f"{found.model.digest}.safetensors"
     if found.held_out.auroc <= found.held_out.cosine_auroc:
         raise BadOption(
             f"what {found.model.learnt.usages} usages taught is no better than the cosine: AUROC "

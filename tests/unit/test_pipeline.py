@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Sequence
 from functools import cache
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -17,6 +18,7 @@ from analysis.corpus import documents
 from analysis.errors import BadFile, BadOption, TargetNotFound
 from analysis.pipeline import analyse, induced, sample
 from analysis.record import Analysis, from_json, to_json
+from analysis.same_sense import Learnt, PairModel, save
 from analysis.types import Document, Progress, Span
 from tests.fake import FakeEncoder
 from tests.labelled import MONEY, RIVER
@@ -286,3 +288,18 @@ def test_a_sample_differs_by_seed() -> None:
     sense = np.repeat([0, 1], 50)
     assert not np.array_equal(sample(sense, 10, 0), sample(sense, 10, 1))
     assert np.bincount(sense[sample(sense, 10, 0)]).tolist() == [5, 5]
+
+
+@pytest.mark.parametrize(("intercept", "senses"), [(9.0, 1), (-9.0, 2)])
+def test_two_usages_alone_are_judged_by_the_callers_own_pair_model(
+    tmp_path: Path, intercept: float, senses: int
+) -> None:
+    encoder = FakeEncoder()
+    digest, width = encoder.info.digest, encoder.info.width
+    axes = np.eye(width, 2).astype(np.float16)
+    learnt = Learnt("fake", digest, "made up", usages=2, lemmas=1, pairs=1, seed=0, versions={})
+    model = PairModel(axes, axes, np.array([0, 0, 0, 0, intercept]), learnt)
+    save(model, tmp_path / f"{digest}.safetensors")
+    found = analyse(encoder, documents([RIVER[0], MONEY[0]]), "bank", QUICK, pairs=tmp_path)
+    assert len(found.senses) == senses
+    assert found.verdict == "too little data"

@@ -80,15 +80,6 @@ def test_senses_of_new_words_are_told_apart_better_than_by_cosine_and_calibrated
     assert metrics.expected_calibration_error(learnt, drawn.same) < 0.1
 
 
-def test_pairwise_is_same_sense_of_every_two() -> None:
-    vectors, context, _ = (part[:30] for part in planted(2, seed=3))
-    first, second = np.indices((30, 30)).reshape(2, -1)
-    one_by_one = same_sense.same_sense(MODEL, vectors[first], context[first], vectors[second], context[second])
-    found = same_sense.pairwise(MODEL, vectors, context)
-    np.testing.assert_allclose(found.reshape(-1), one_by_one, atol=1e-5)
-    np.testing.assert_array_equal(found, found.T)
-
-
 def test_the_same_seed_gives_the_same_model_and_held_back_nouns_teach_nothing() -> None:
     vectors, context, tags = planted(20, seed=2)
 

@@ -131,7 +131,7 @@ def test_the_description_is_whole(client: TestClient) -> None:
     for path in posts:
         name = document["paths"][path]["post"]["requestBody"]["content"]["application/json"]["schema"]["$ref"]
         example = schemas[name.rsplit("/", 1)[1]]["examples"][0]
-        most = {"layers": [0], "heads": [0]} if "layers" in example else {}
+        most = {"layers": [0], "heads": [0], "sense_model": model_id}
         body = {**example, **{k: v for k, v in most.items() if k in example}}
         done = client.post(path.format(model_id=model_id), json=body).status_code
         assert str(done) in document["paths"][path]["post"]["responses"]

@@ -107,7 +107,7 @@ def attribute(
     # A row of zeros takes nothing out of a centroid: only what the sense model was made of is left out of it.
     members = represented * placed.known[:, None] if saved.model.weights is None else None
     response = Response(saved.model, placed.nearest, members)
-    cost = methods.passes(encoder, usages, method=method, budget=budget)
+    cost = methods.passes(encoder, usages, response, method=method, budget=budget)
     attributions = methods.explain(
         encoder,
         usages,

@@ -131,7 +131,7 @@ def _explained(encoder: Encoder, usages: Usages, response: Response, options: Op
         return Explained({}, None)
     chosen = sample(response.sense, options.explained, options.seed)
     shown, about = _detailed(encoder, usages, chosen, watch), response.take(chosen.tolist())
-    cost = methods.passes(encoder, shown, method=options.drivers, budget=options.budget)
+    cost = methods.passes(encoder, shown, about, method=options.drivers, budget=options.budget)
     attributions = methods.explain(
         encoder,
         shown,

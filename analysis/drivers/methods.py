@@ -31,8 +31,8 @@ from analysis.types import (
 )
 
 DEFAULT = "occlusion"
-BUDGET = 6  # words that the default settles: with its one gradient, nine passes a usage
-FADED = (0.25,)  # where on the path of gates the default looks: one point ranks words as well as six do
+BUDGET = 5  # words that the default settles: with its one gradient, eight passes a usage
+FADED = (0.1,)  # where the default looks on the path of gates: with the rest nearly gone, what a word brings shows best
 STEPS = tuple((step + 0.5) / 10 for step in range(10))
 
 
@@ -180,7 +180,7 @@ METHODS: Mapping[str, Method] = {
     "attention-max": Method(partial(attention, pool=_max), lambda *_: 0),
     "rollout": Method(attention_rollout, lambda *_: 1),
 }
-ONE_HEAD = re.compile(r"attention:(\d{1,4})(?::(\d{1,4}))?")
+ONE_HEAD = re.compile("attention:([0-9]{1,4})(?::([0-9]{1,4}))?")
 NAMES = (*METHODS, "attention:LAYER", "attention:LAYER:HEAD")
 
 
@@ -246,26 +246,37 @@ def explain(
     if usages.target_attention is None:
         raise ValueError("explain needs usages that were encoded with attention=True")
     words = [context_words(usages, i) for i in range(len(usages))]
-    task = Task(encoder, usages, response, words, budget, function_words, progress)
-    return tuple(
-        Attribution(
-            usages.occurrences[i],
-            task.units(i),
-            scores.effects,
-            scores.ranking,
-            _mean(usages.target_attention[i])[words[i]],
-            method,
-            scores.on_senses,
-            scores.gap,
+    keys = _keys(usages, response, words)
+    firsts = list({key: i for i, key in reversed(list(enumerate(keys))) if key}.values())
+    of_firsts = [words[i] for i in firsts]
+    task = Task(encoder, usages.take(firsts), response.take(firsts), of_firsts, budget, function_words, progress)
+    found = dict(zip((keys[i] for i in firsts), chosen.measure(task) if firsts else (), strict=True))
+    nothing = _ranked(np.zeros(0, dtype=np.float32))
+    attributions = []
+    for i, key in enumerate(keys):
+        scores = found[key] if key else nothing
+        units = tuple(usages.words[i][k] for k in words[i])
+        attention = _mean(usages.target_attention[i])[words[i]]
+        attributions.append(
+            Attribution(usages.occurrences[i], units, attention=attention, method=method, **scores._asdict())
         )
-        for i, scores in enumerate(chosen.measure(task))
-    )
+    return tuple(attributions)
 
 
-def passes(encoder: Encoder, usages: Usages, *, method: str, budget: int) -> int:
-    """How many passes `explain` will ask of the encoder."""
+def passes(encoder: Encoder, usages: Usages, response: Response, *, method: str, budget: int) -> int:
+    """About how many passes `explain` will ask of the encoder: at most so many by the methods that take a budget."""
     cost = check_method(method, encoder).cost
-    return sum(cost(len(context_words(usages, i)), budget) for i in range(len(usages)))
+    words = [context_words(usages, i) for i in range(len(usages))]
+    distinct = {key: len(of) for key, of in zip(_keys(usages, response, words), words, strict=True) if key}
+    return sum(cost(n_words, budget) for n_words in distinct.values())
+
+
+def _keys(usages: Usages, response: Response, words: Sequence[IntArray]) -> list[tuple[object, ...] | None]:
+    """Usages of one key have the same attribution; None where there is no context to explain by."""
+    return [
+        (use.text, use.span, int(sense)) if len(of) else None
+        for use, sense, of in zip(usages.occurrences, response.sense, words, strict=True)
+    ]
 
 
 def context_words(usages: Usages, i: int) -> IntArray:

@@ -7,7 +7,7 @@ of the likeliest class of a test usage. Every method is judged by both operators
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from itertools import combinations
 from typing import Any, NamedTuple
 
@@ -23,12 +23,24 @@ from analysis.errors import BadFile
 from analysis.evaluation.datasets import Labelled, Word
 from analysis.evaluation.outcome import Options, Outcome, limited, read_parts
 from analysis.text import FUNCTION_WORDS
-from analysis.types import Attribution, Encoder, IntArray, Operator, Usages
+from analysis.types import Attribution, Encoder, IntArray, Operator, Progress, Usages
 
 EXPLAINED = 40  # test usages a word, where no limit is given
 LEARNT = 100  # training usages a class: a centroid hardly moves beyond that
 EXACT = "occlusion-exact"
 MEASURES = ("comprehensiveness", "sufficiency")
+
+
+@dataclass
+class _Counted:
+    """A progress that also adds up."""
+
+    inner: Progress
+    passes: int = 0
+
+    def __call__(self, done: int) -> None:
+        self.passes += done
+        self.inner(done)
 
 
 class Explained(NamedTuple):
@@ -50,8 +62,12 @@ def evaluate_drivers(encoder: Encoder, words: Mapping[str, Word], options: Optio
         for word, data in words.items()
         if len({label for use in data.train for label in use.labels}) > 1 and data.test
     }
+    by_word = {word: found for word, found in by_word.items() if len(found.usages)}
     if not by_word:
-        raise BadFile("no word has training usages of two classes", remedy="give the folder of coarsewsd20")
+        raise BadFile(
+            "no word has training usages of two classes and test usages with a context",
+            remedy="give the folder of coarsewsd20",
+        )
     names = [*next(iter(by_word.values())).said, "random"]
     measured = {
         operator: {name: _joined([word.erased[operator][name] for word in by_word.values()]) for name in names}
@@ -95,21 +111,24 @@ def _explained(encoder: Encoder, word: str, data: Word, options: Options) -> Exp
     usages = encoder.encode(
         [use.occurrence for use in tested], attention=True, progress=options.watch(f"read {word}", len(tested))
     )
+    usages = usages.take([i for i in range(len(usages)) if len(methods.context_words(usages, i))])
     chances = senses.probabilities(model, senses.represent(usages.vectors, usages.context))
     response = Response(model, chances.argmax(axis=1).astype(np.int64))
     said, cost = {}, {}
     for name, method in methods.METHODS.items():
         if method.needs_mask and not encoder.has_mask:
             continue
-        cost[name] = methods.passes(encoder, usages, method=name, budget=methods.BUDGET)
+        about = methods.passes(encoder, usages, response, method=name, budget=methods.BUDGET)
+        counted = _Counted(options.watch(f"{word}: {name}", about))
         said[name] = methods.explain(
             encoder,
             usages,
             response,
             method=name,
             function_words=FUNCTION_WORDS["en"],
-            progress=options.watch(f"{word}: {name}", cost[name]),
+            progress=counted,
         )
+        cost[name] = counted.passes
     rankings: dict[str, Sequence[IntArray]] = {name: [a.ranking for a in of] for name, of in said.items()}
     any_method = next(iter(said.values()))
     rankings["random"] = random_rankings(any_method, options.seed)
@@ -152,9 +171,9 @@ def _ratio(own: NDArray[np.floating], other: NDArray[np.floating], seed: int) ->
     }
 
 
-def _agreement(words: Sequence[Explained]) -> dict[str, dict[str, float]]:
-    """For each two methods the mean over usages of Spearman's correlation of their rankings."""
-    table: dict[str, dict[str, float]] = {name: {} for name in words[0].said}
+def _agreement(words: Sequence[Explained]) -> dict[str, dict[str, float | None]]:
+    """For each two methods the mean over usages of Spearman's correlation of their rankings; None for short texts."""
+    table: dict[str, dict[str, float | None]] = {name: {} for name in words[0].said}
     for a, b in combinations(table, 2):
         found = [
             spearmanr(np.argsort(first.ranking), np.argsort(second.ranking)).statistic
@@ -162,7 +181,7 @@ def _agreement(words: Sequence[Explained]) -> dict[str, dict[str, float]]:
             for first, second in zip(word.said[a], word.said[b], strict=True)
             if len(first.ranking) > 2
         ]
-        table[a][b] = table[b][a] = round(float(np.mean(found)), 4)
+        table[a][b] = table[b][a] = round(float(np.mean(found)), 4) if found else None
     return table
 
 

@@ -20,10 +20,12 @@ from service.store import Store
 
 def create_app(settings: Settings, *, encoders: Mapping[str, Encoder], store: Store) -> FastAPI:
     """The ASGI app over these parts. It closes the store when it shuts down."""
+    services = Services.wire(settings, encoders, store)
 
     @asynccontextmanager
     async def lifespan(_: FastAPI) -> AsyncIterator[None]:
         yield
+        services.shared.close()
         store.close()
 
     app = FastAPI(
@@ -35,7 +37,7 @@ def create_app(settings: Settings, *, encoders: Mapping[str, Encoder], store: St
         redoc_url=None,
         lifespan=lifespan,
     )
-    app.state.services = Services(settings, encoders, store)
+    app.state.services = services
     app.add_middleware(BodyLimit, limit=settings.max_body_bytes)
     problems.install(app)
     docs.install(app)

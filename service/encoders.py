@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from threading import Lock
+from typing import Protocol, runtime_checkable
 
 from analysis.errors import ModelError, ModelNotPulled
 from analysis.types import Encoder, ModelInfo
@@ -11,6 +12,13 @@ from analysis.types import Encoder, ModelInfo
 
 class ModelUnavailable(ModelError):
     """An allowed model that this machine cannot load. The cause may name folders: it is for the log only."""
+
+
+@runtime_checkable
+class Lazy(Protocol):
+    """Encoders that may not be loaded yet."""
+
+    def info(self, name: str) -> ModelInfo | None: ...
 
 
 class Encoders(Mapping[str, Encoder]):
@@ -61,4 +69,4 @@ class Encoders(Mapping[str, Encoder]):
 
 def info(encoders: Mapping[str, Encoder], name: str) -> ModelInfo | None:
     """What is known of a model without loading it, for `Encoders` and for a plain mapping of loaded ones."""
-    return encoders.info(name) if isinstance(encoders, Encoders) else encoders[name].info
+    return encoders.info(name) if isinstance(encoders, Lazy) else encoders[name].info

@@ -31,9 +31,11 @@ from analysis.errors import (
     UnsupportedModel,
 )
 from service.store import NotFound, StoreError
+from service.tickets import ClientGone, Refused
 
 MEDIA_TYPE = "application/problem+json"
 MOST_ERRORS = 20
+CLIENT_GONE = 499  # nginx's, for want of one of HTTP's own
 T = TypeVar("T")
 log = logging.getLogger(__name__)
 
@@ -48,6 +50,7 @@ STATUS: dict[type[PolysemeError], int] = {
     ModelMismatch: 409,
     NotFound: 404,
     StoreError: 503,
+    Refused: 503,
 }
 # Where to point when the error does not know its place in the request.
 PLACE: dict[type[PolysemeError], Place] = {
@@ -65,7 +68,7 @@ MEANINGS = {
     413: "More than a limit allows: see GET /v1/models",
     415: "The body is not said to be JSON",
     422: "Something in the body is not right: see `errors`",
-    503: "The model or the database does not answer",
+    503: "The model or the database does not answer, or too many wait for it: see `Retry-After`",
 }
 
 # What pydantic says in the terms of Python: what is wrong, and the remedy.
@@ -103,6 +106,7 @@ class Problem(BaseModel):
 def install(app: FastAPI) -> None:
     """Every error that the app's routes raise becomes a problem."""
     app.add_exception_handler(PolysemeError, _polyseme)
+    app.add_exception_handler(ClientGone, _gone)
     app.add_exception_handler(RequestValidationError, _validation)
     app.add_exception_handler(HTTPException, _http)
     app.add_exception_handler(Exception, _unexpected)
@@ -159,9 +163,15 @@ def _nearest(table: dict[type[PolysemeError], T], error: PolysemeError) -> T | N
 async def _polyseme(_: Request, error: Exception) -> Response:
     assert isinstance(error, PolysemeError)  # noqa: S101 - Starlette chose the handler by it
     problem = from_error(error)
+    if isinstance(error, Refused):
+        return respond(problem, {"Retry-After": str(error.retry_after)})
     if problem.status >= 500:  # whoever runs the service needs the cause; the caller gets none of it
         log.error("%s", error, exc_info=error)
     return respond(problem)
+
+
+async def _gone(_: Request, __: Exception) -> Response:
+    return Response(status_code=CLIENT_GONE)  # for the log: nobody reads it
 
 
 async def _http(_: Request, error: Exception) -> Response:

@@ -35,6 +35,13 @@ class Settings(BaseSettings):
         default=2_000_000, ge=1, description="most weights in an answer: layers x heads x units x units"
     )
 
+    queue_size: int = Field(
+        default=256, ge=1, description="most requests that wait for the model or have it; beyond: 503"
+    )
+    deadline_seconds: float = Field(
+        default=600, gt=0, description="longest that a request may take, in seconds; then its work is dropped"
+    )
+
     @property
     def pairs(self) -> Path:
         """The folder of what `polyseme fit-pairs` learnt."""

@@ -44,7 +44,7 @@ async def home() -> RedirectResponse:
 def _check(services: Services) -> None:
     services.store.ping()
     try:
-        encoder = services.encoders[services.settings.model]
+        encoder = services.plain[services.settings.model]
         usages = encoder.encode([Occurrence("The bank is open.", "bank", 4, 8, "readyz")])
         if not np.isfinite(usages.vectors).all():
             raise NotReady("the default model gives no numbers", remedy="see the service's log")

@@ -41,9 +41,9 @@ def test_work_does_not_hold_up_the_event_loop(make_client: MakeClient) -> None:
         assert slow.begun.wait(10)
         second = pool.submit(client.post, "/v1/embeddings", json=ASK)
         try:
-            waiting = client.app.state.services.inference.statistics  # type: ignore[attr-defined]
-            while not waiting().tasks_waiting:
-                assert not second.done()
+            shared = client.app.state.services.shared  # type: ignore[attr-defined]
+            while not shared.waiting():
+                assert not second.done(), second.result().text
             assert client.get("/livez").json() == {"status": "alive"}
             assert client.get("/v1/models").status_code == 200
             # What is wrong with the texts is told while the model is busy.

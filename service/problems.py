@@ -63,11 +63,13 @@ PLACE: dict[type[PolysemeError], Place] = {
 PHRASES = {413: "Content Too Large", 422: "Unprocessable Content"}
 MEANINGS = {
     400: "The body is not JSON",
+    401: "The request has no API key that is known here, and needs one",
     404: "Nothing is kept under the id",
     409: "The sense model was made with a model that is not served here",
     413: "More than a limit allows: see GET /v1/models",
     415: "The body is not said to be JSON",
     422: "Something in the body is not right: see `errors`",
+    429: "More requests than the key, or the address, may send a minute: see `Retry-After`",
     503: "The model or the database does not answer, or too many wait for it: see `Retry-After`",
 }
 
@@ -109,7 +111,6 @@ def install(app: FastAPI) -> None:
     app.add_exception_handler(ClientGone, _gone)
     app.add_exception_handler(RequestValidationError, _validation)
     app.add_exception_handler(HTTPException, _http)
-    app.add_exception_handler(Exception, _unexpected)
 
 
 def documented(*statuses: int) -> dict[int | str, dict[str, Any]]:
@@ -182,7 +183,8 @@ async def _http(_: Request, error: Exception) -> Response:
     return respond(plain(error.status_code, error.detail, remedy=remedy), dict(error.headers or {}))
 
 
-async def _unexpected(_: Request, __: Exception) -> Response:
+def unexpected() -> Response:
+    """The answer where something broke that nobody foresaw."""
     return respond(plain(500, "the request could not be finished", remedy="tell whoever runs the service"))
 
 

@@ -37,7 +37,7 @@ def settings() -> Settings:
         return Settings()
     except ValidationError as error:
         first = error.errors()[0]
-        name = "POLYSEME_" + "_".join(str(part) for part in first["loc"]).upper()
+        name = f"POLYSEME_{first['loc'][0]}".upper()
         raise BadOption(f"the setting {name} is not right: {first['msg']}", remedy="mend or unset it") from error
 
 

@@ -11,7 +11,7 @@ from fastapi.routing import APIRoute
 
 from analysis.types import Encoder
 from service import problems
-from service.api import analyses, attention, compare, docs, embeddings, models, sense_models, senses, system
+from service.api import analyses, attention, compare, docs, embeddings, models, openai, sense_models, senses, system
 from service.api.body_limit import BodyLimit
 from service.api.guard import Guard
 from service.api.observe import Observe
@@ -20,7 +20,7 @@ from service.encoders import Encoders
 from service.settings import Settings
 from service.store import Store
 
-NOUNS = (senses, sense_models, compare, attention, embeddings, analyses, models)
+NOUNS = (senses, sense_models, compare, attention, embeddings, openai, analyses, models)
 
 
 def create_app(settings: Settings, *, encoders: Mapping[str, Encoder], store: Store, warm: bool = False) -> FastAPI:

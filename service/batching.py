@@ -13,8 +13,11 @@ import asyncio
 from collections import OrderedDict, deque
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
+from functools import lru_cache
 from threading import Condition, Thread
 from typing import Any, Generic, TypeVar
+
+import numpy as np
 
 from analysis.types import (
     Attention,
@@ -33,6 +36,7 @@ from service.tickets import ClientGone, Refused, Ticket, current
 from service.turns import Turns, stopping
 
 R = TypeVar("R", Usages, Sentences)
+KEPT_ROWS = 1024  # static vectors, of 768 numbers or so
 MOST_TOGETHER = 32  # readings in one shared batch: the encoder sorts them by length into passes of its own
 
 
@@ -41,6 +45,8 @@ class Fair:
 
     def __init__(self, encoder: Encoder, turns: Turns, read: Callable[[int], None]) -> None:
         self.encoder, self._turns, self._read = encoder, turns, read
+        # The same few words are asked for again and again, and the tokenizer takes longer than all else on the way.
+        self._row = lru_cache(maxsize=KEPT_ROWS)(lambda form: encoder.static([form])[0])
 
     @property
     def info(self) -> ModelInfo:
@@ -73,7 +79,7 @@ class Fair:
             return self.encoder.attention(text)
 
     def static(self, forms: Sequence[str]) -> FloatArray:
-        return self.encoder.static(forms)  # rows of a table: nothing to wait for
+        return np.stack([self._row(form) for form in forms])  # rows of a table: nothing to wait for
 
 
 def _between(progress: Progress, total: int, step_aside: Callable[[], None]) -> Progress:
@@ -266,9 +272,12 @@ class FairEncoders(Mapping[str, Fair]):
 
     def __init__(self, encoders: Mapping[str, Encoder], turns: Turns, read: Callable[[int], None]) -> None:
         self.encoders, self._turns, self._read = encoders, turns, read
+        self._fair: dict[str, Fair] = {}
 
     def __getitem__(self, name: str) -> Fair:
-        return Fair(self.encoders[name], self._turns, self._read)
+        if name not in self._fair:
+            self._fair.setdefault(name, Fair(self.encoders[name], self._turns, self._read))
+        return self._fair[name]
 
     def __iter__(self) -> Iterator[str]:
         return iter(self.encoders)
@@ -281,4 +290,5 @@ class FairEncoders(Mapping[str, Fair]):
 
     def info(self, name: str) -> ModelInfo | None:
         """What is known of a model without loading it."""
-        return info(self.encoders, name)
+        fair = self._fair.get(name)
+        return info(self.encoders, name) if fair is None else fair.info

@@ -50,7 +50,7 @@ class Ticket:
 
     def __init__(self, caller: str = "", seconds: float | None = None, receive: Receive | None = None) -> None:
         self.caller = caller
-        self.wake = Event()  # set when whoever waits with this ticket must look again
+        self.wake: Event | None = None  # of whoever waits with this ticket: set when it must look again
         self._until = math.inf if seconds is None else time.monotonic() + seconds
         self._receive = receive
         self._gone = False
@@ -71,7 +71,8 @@ class Ticket:
     def cancel(self) -> None:
         """Nobody waits for the answer any more. Safe from any thread."""
         self._gone = True
-        self.wake.set()
+        if self.wake is not None:
+            self.wake.set()
 
     async def wait_for(self, work: Awaitable[T]) -> T:
         """What the work gives. Raises ClientGone, DeadlinePassed as soon as that is known; the work, told by

@@ -6,7 +6,7 @@ import time
 from collections import OrderedDict, deque
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from threading import Lock
+from threading import Event, Lock
 
 from service.tickets import ShuttingDown, Ticket
 
@@ -60,7 +60,7 @@ class Turns:
             self._closed = True
             for line in self._lines.values():
                 for ticket in line:
-                    ticket.wake.set()
+                    _wake(ticket)
             self._lines.clear()
 
     def waiting(self) -> int:
@@ -69,14 +69,14 @@ class Turns:
             return sum(map(len, self._lines.values()))
 
     def _take(self, ticket: Ticket) -> None:
-        ticket.wake.clear()  # before it is looked at: a cancel from now on wakes the wait
+        wake = ticket.wake = Event()  # before it is looked at: a cancel from now on wakes the wait
         with self._lock:
             self._look(ticket)
             if self._holder is None:
                 self._begin(ticket)
                 return
             self._lines.setdefault(ticket.caller, deque()).append(ticket)
-        ticket.wake.wait(ticket.left())
+        wake.wait(ticket.left())
         with self._lock:
             try:
                 self._look(ticket)
@@ -109,7 +109,7 @@ class Turns:
         if line:
             self._lines[caller] = line
         self._begin(ticket)
-        ticket.wake.set()
+        _wake(ticket)
 
     def _leave(self, ticket: Ticket) -> None:
         line = self._lines.get(ticket.caller)
@@ -117,3 +117,8 @@ class Turns:
             line.remove(ticket)
             if not line:
                 del self._lines[ticket.caller]
+
+
+def _wake(ticket: Ticket) -> None:
+    if ticket.wake is not None:
+        ticket.wake.set()

@@ -9,7 +9,7 @@ REQUESTS ?= 20000
 CLIENTS ?= 64
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo test slow quality fuzz soak bench-service audit check format serve clean
+.PHONY: help setup demo test slow quality fuzz soak bench-service audit readme check format serve clean
 
 help: ## this list
 	@sed -n 's/^\([a-z-]*\):.*## /\1\t/p' $(MAKEFILE_LIST) | expand -t 15
@@ -52,6 +52,9 @@ bench-service: setup ## what the service costs beside the bare model; wants a ma
 
 audit: .venv/.ready ## known vulnerabilities of what is installed
 	$(BIN)/pip-audit --skip-editable --progress-spinner off
+
+readme: setup ## writes the table of settings into the README
+	$(BIN)/python -m service.settings_table README.md
 
 check: setup ## format, lint, types, import rules, tests
 	$(BIN)/ruff format --check .

@@ -29,7 +29,9 @@ class Settings(BaseSettings):
     models: tuple[str, ...] = Field(
         default=("mpnet", "minilm", "smollm2"), description="the models that requests may name, as a JSON list"
     )
-    database_url: str = Field(default="", description="where analyses are kept; empty: SQLite in the home folder")
+    database_url: str = Field(
+        default="", description="where analyses are kept; for PostgreSQL `postgresql+psycopg://...`"
+    )
     max_body_bytes: int = Field(default=2_000_000, ge=1, description="largest body of a request")
     max_texts: int = Field(default=1_000, ge=1, le=MOST_TEXTS, description="most texts in a request")
     max_characters: int = Field(default=100_000, ge=1, description="longest text in a request, in code points")

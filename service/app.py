@@ -6,6 +6,7 @@ from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
 from importlib.metadata import version
 
+from anyio import to_thread
 from fastapi import FastAPI
 from fastapi.routing import APIRoute
 
@@ -33,7 +34,7 @@ def create_app(settings: Settings, *, encoders: Mapping[str, Encoder], store: St
         if warm and isinstance(encoders, Encoders):
             encoders.load_soon(settings.model)
         yield
-        services.shared.close()
+        await to_thread.run_sync(services.shared.close)  # on the loop it would hold up the last answers
         store.close()
 
     app = FastAPI(

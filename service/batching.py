@@ -32,8 +32,8 @@ from analysis.types import (
     silent,
 )
 from service.encoders import info
-from service.tickets import ClientGone, Refused, Ticket, current
-from service.turns import Turns, stopping
+from service.tickets import ClientGone, Refused, Ticket, current, stopping
+from service.turns import Turns
 
 R = TypeVar("R", Usages, Sentences)
 KEPT_ROWS = 1024  # static vectors, of 768 numbers or so

@@ -41,6 +41,11 @@ class ShuttingDown(Refused):
     """The service is about to stop."""
 
 
+def stopping() -> ShuttingDown:
+    """The error of all that still waits when the service stops."""
+    return ShuttingDown("the service is about to stop", remedy="try again in a moment", retry_after=5)
+
+
 class ClientGone(Exception):
     """The client hung up: what was left of its request was dropped."""
 
@@ -75,8 +80,8 @@ class Ticket:
             self.wake.set()
 
     async def wait_for(self, work: Awaitable[T]) -> T:
-        """What the work gives. Raises ClientGone, DeadlinePassed as soon as that is known; the work, told by
-        `check`, then ends by itself."""
+        """What the work gives. Raises ClientGone, DeadlinePassed, ShuttingDown as soon as that is known; the work,
+        told by `check`, then ends by itself."""
         task = asyncio.ensure_future(work)
         watched = {task} if self._receive is None else {task, asyncio.ensure_future(_hung_up(self._receive))}
         try:
@@ -87,6 +92,8 @@ class Ticket:
                 self.cancel()
             self.check()
             raise AssertionError("a wait ends with an answer, a hang-up or the deadline")
+        except asyncio.CancelledError:  # by the server, when its time to drain is over: the caller is still to be told
+            raise stopping() from None
         finally:
             for other in watched - {task}:
                 other.cancel()

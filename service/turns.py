@@ -8,12 +8,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from threading import Event, Lock
 
-from service.tickets import ShuttingDown, Ticket
-
-
-def stopping() -> ShuttingDown:
-    """The error of all that still waits when the service stops."""
-    return ShuttingDown("the service is about to stop", remedy="try again in a moment", retry_after=5)
+from service.tickets import Ticket, stopping
 
 
 class Turns:

@@ -12,7 +12,19 @@ from fastapi.routing import APIRoute
 
 from analysis.types import Encoder
 from service import problems
-from service.api import analyses, attention, compare, docs, embeddings, models, openai, sense_models, senses, system
+from service.api import (
+    analyses,
+    attention,
+    attributions,
+    compare,
+    docs,
+    embeddings,
+    models,
+    openai,
+    sense_models,
+    senses,
+    system,
+)
 from service.api.body_limit import BodyLimit
 from service.api.guard import Guard
 from service.api.observe import Observe
@@ -22,7 +34,7 @@ from service.settings import Settings
 from service.store import Store
 
 # Looked through in this order for each request: the quickest first, which are asked for the most.
-NOUNS = (embeddings, openai, senses, compare, attention, sense_models, analyses, models)
+NOUNS = (embeddings, openai, senses, compare, attention, attributions, sense_models, analyses, models)
 
 
 def create_app(settings: Settings, *, encoders: Mapping[str, Encoder], store: Store, warm: bool = False) -> FastAPI:

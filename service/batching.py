@@ -3,96 +3,25 @@
     POST /v1/embeddings, a sentence  --Shared-->  one batch for all who wait  --+
     POST /v1/senses, thousands       --Fair---->  a turn for each of its batches --+--Turns-->  the encoder
 
-A long request's batches are its own, the same as if it were alone, so that its answer is too, to the last digit; only
-what is read in `Shared` has neighbours, which change a number by less than 1e-5.
+What is read in `Shared` has neighbours, which change a number by less than 1e-5; what is in `Fair` has none.
 """
 
 from __future__ import annotations
 
 import asyncio
 from collections import OrderedDict, deque
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
-from functools import lru_cache
 from threading import Condition, Thread
 from typing import Any, Generic, TypeVar
 
-import numpy as np
-
-from analysis.types import (
-    Attention,
-    Encoder,
-    FloatArray,
-    ModelInfo,
-    Occurrence,
-    Perturbed,
-    Progress,
-    Sentences,
-    Usages,
-    silent,
-)
-from service.encoders import info
+from analysis.types import Occurrence, Sentences, Usages
+from service.fair import Fair
 from service.tickets import ClientGone, Refused, Ticket, current, stopping
 from service.turns import Turns
 
 R = TypeVar("R", Usages, Sentences)
-KEPT_ROWS = 1024  # static vectors, of 768 numbers or so
 MOST_TOGETHER = 32  # readings in one shared batch: the encoder sorts them by length into passes of its own
-
-
-class Fair:
-    """An `Encoder` whose batches wait for their turn; between two of them, others may have theirs."""
-
-    def __init__(self, encoder: Encoder, turns: Turns, read: Callable[[int], None]) -> None:
-        self.encoder, self._turns, self._read = encoder, turns, read
-        # The same few words are asked for again and again, and the tokenizer takes longer than all else on the way.
-        self._row = lru_cache(maxsize=KEPT_ROWS)(lambda form: encoder.static([form])[0])
-
-    @property
-    def info(self) -> ModelInfo:
-        return self.encoder.info
-
-    def encode(
-        self,
-        readings: Sequence[Occurrence | Perturbed],
-        *,
-        layers: Sequence[int] = (),
-        attention: bool = False,
-        progress: Progress = silent,
-    ) -> Usages:
-        """As the encoder does; also raises ClientGone, DeadlinePassed, ShuttingDown between two batches."""
-        with self._turns.turn(current()) as step_aside:
-            watch = _between(progress, len(readings), step_aside)
-            usages = self.encoder.encode(readings, layers=layers, attention=attention, progress=watch)
-        self._read(usages.n_subwords)
-        return usages
-
-    def sentences(self, texts: Sequence[str], *, progress: Progress = silent) -> Sentences:
-        """As the encoder does; raises as `encode`."""
-        with self._turns.turn(current()) as step_aside:
-            read = self.encoder.sentences(texts, progress=_between(progress, len(texts), step_aside))
-        self._read(read.n_subwords)
-        return read
-
-    def attention(self, text: str) -> Attention:
-        with self._turns.turn(current()):
-            return self.encoder.attention(text)
-
-    def static(self, forms: Sequence[str]) -> FloatArray:
-        return np.stack([self._row(form) for form in forms])  # rows of a table: nothing to wait for
-
-
-def _between(progress: Progress, total: int, step_aside: Callable[[], None]) -> Progress:
-    left = total
-
-    def watch(done: int) -> None:
-        nonlocal left
-        left -= done
-        progress(done)
-        if left > 0:
-            step_aside()
-
-    return watch
 
 
 @dataclass(eq=False)
@@ -265,30 +194,3 @@ def _settle(items: Sequence[_Item[Any]]) -> None:
             item.answer.set_exception(item.outcome)
         else:
             item.answer.set_result(item.outcome)
-
-
-class FairEncoders(Mapping[str, Fair]):
-    """The encoders by name, each behind the same turns. Takes seconds where the first use of a model loads it."""
-
-    def __init__(self, encoders: Mapping[str, Encoder], turns: Turns, read: Callable[[int], None]) -> None:
-        self.encoders, self._turns, self._read = encoders, turns, read
-        self._fair: dict[str, Fair] = {}
-
-    def __getitem__(self, name: str) -> Fair:
-        if name not in self._fair:
-            self._fair.setdefault(name, Fair(self.encoders[name], self._turns, self._read))
-        return self._fair[name]
-
-    def __iter__(self) -> Iterator[str]:
-        return iter(self.encoders)
-
-    def __len__(self) -> int:
-        return len(self.encoders)
-
-    def __contains__(self, name: object) -> bool:
-        return name in self.encoders
-
-    def info(self, name: str) -> ModelInfo | None:
-        """What is known of a model without loading it."""
-        fair = self._fair.get(name)
-        return info(self.encoders, name) if fair is None else fair.info

@@ -36,7 +36,7 @@ router = APIRouter(tags=["sense models"])
 ModelId = Annotated[str, Path(description="the `id` of a sense model", examples=["0123456789abcdef0123"])]
 FILE = "application/octet-stream"
 BINARY = {"content": {FILE: {"schema": {"type": "string", "format": "binary"}}}}
-ONLY_INDUCED = ("n_senses", "drivers", "operator", "budget", "explained")
+ONLY_INDUCED = ("n_senses", "drivers", "budget", "explained", "faithfulness", "driver_form")
 
 
 @router.post("/sense-models", status_code=201, response_model=MadeOut, responses=documented(400, 413, 415, 422, 503))
@@ -118,7 +118,7 @@ async def assign(model_id: ModelId, request: AssignRequest, services: Wired) -> 
     A usage that the sense model was made of gets its own sense, whatever the threshold.
     """
     saved = await services.off_loop(services.store.get_senses, model_id)
-    name = _served(services, saved)
+    name = served(services, saved)
     documents = await services.off_loop(texts.to_documents, request.texts, services.settings)
     made = saved.provenance
     match, language = request.match or cast(Match, made.match), request.language or made.language
@@ -211,7 +211,7 @@ def _fit(services: Services, model: str, documents: list[Document], request: Sen
         )
 
 
-def _served(services: Services, saved: SavedSenses) -> str:
+def served(services: Services, saved: SavedSenses) -> str:
     """The name of the model that the senses were made with. Raises ModelMismatch where it is not served."""
     name = saved.provenance.model
     if name not in services.encoders:

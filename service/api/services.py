@@ -15,7 +15,8 @@ from fastapi import Depends, Request
 
 from analysis.errors import UnknownModel
 from analysis.types import Encoder, Occurrence, Sentences, Usages
-from service.batching import Fair, FairEncoders, Shared
+from service.batching import Shared
+from service.fair import Fair, FairEncoders
 from service.metrics import Metrics
 from service.settings import Settings
 from service.store import Store

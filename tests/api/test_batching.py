@@ -15,7 +15,8 @@ import pytest
 
 from analysis.errors import BadSpan
 from analysis.types import Occurrence, Usages
-from service.batching import MOST_TOGETHER, Fair, Shared
+from service.batching import MOST_TOGETHER, Shared
+from service.fair import Fair
 from service.tickets import CURRENT, ClientGone, DeadlinePassed, ShuttingDown, Ticket
 from service.turns import Turns
 from tests.api.conftest import MONEY, RIVER, MakeClient, problem

@@ -9,7 +9,7 @@ REQUESTS ?= 20000
 CLIENTS ?= 64
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo test slow quality fuzz soak bench-service audit readme check format serve clean
+.PHONY: help setup demo test slow quality fuzz soak bench-service audit readme examples check format serve clean
 
 help: ## this list
 	@sed -n 's/^\([a-z-]*\):.*## /\1\t/p' $(MAKEFILE_LIST) | expand -t 15
@@ -55,6 +55,10 @@ audit: .venv/.ready ## known vulnerabilities of what is installed
 
 readme: setup ## writes the table of settings into the README
 	$(BIN)/python -m service.settings_table README.md
+
+examples: setup ## writes the examples of the API's description, and its snapshot
+	$(BIN)/python -m tests.make_examples
+	POLYSEME_WRITE_SNAPSHOT=1 $(BIN)/python -m pytest -q tests/api/test_openapi.py
 
 check: setup ## format, lint, types, import rules, tests
 	$(BIN)/ruff format --check .

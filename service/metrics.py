@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping
+from contextlib import suppress
 
 from prometheus_client import CollectorRegistry, Counter, Histogram, ProcessCollector, generate_latest
 from prometheus_client.core import GaugeMetricFamily
+
+from analysis.errors import PolysemeError
 
 SECONDS = (0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30, 60, 300)
 TOKENS = (8, 16, 32, 64, 128, 256, 512, 1024, 2048, 4096, 8192, 16384, 65536)
@@ -65,8 +68,9 @@ class _Asked:
     def collect(self) -> Iterator[GaugeMetricFamily]:
         yield GaugeMetricFamily("polyseme_queue_size", "Requests that wait for the model or have it", self._queue())
         jobs = GaugeMetricFamily("polyseme_jobs", "Jobs by status", labels=["status"])
-        for status, count in self._jobs().items():
-            jobs.add_metric([status], count)
+        with suppress(PolysemeError):  # without the database the other figures are wanted all the more
+            for status, count in self._jobs().items():
+                jobs.add_metric([status], count)
         yield jobs
 
     def describe(self) -> list[GaugeMetricFamily]:

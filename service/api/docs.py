@@ -13,6 +13,7 @@ from fastapi.openapi.docs import get_swagger_ui_html
 from fastapi.responses import HTMLResponse, JSONResponse
 from starlette.staticfiles import StaticFiles
 
+from service.api import examples
 from service.api.guard import OPEN
 from service.problems import MEANINGS, MEDIA_TYPE
 
@@ -83,7 +84,7 @@ def _with_problems(document: dict[str, Any]) -> dict[str, Any]:
     schemes = document.setdefault("components", {}).setdefault("securitySchemes", {})
     schemes["key"] = {"type": "http", "scheme": "bearer", "description": "an API key, where the service has any"}
     for name, path in document["paths"].items():
-        for operation in path.values():
+        for method, operation in path.items():
             if name not in OPEN:
                 operation["security"] = [{}, {"key": []}]
                 operation["responses"] = {"401": _refusal(401), "429": _refusal(429)} | operation["responses"]
@@ -91,6 +92,7 @@ def _with_problems(document: dict[str, Any]) -> dict[str, Any]:
                 content = response.get("content", {})
                 if (status == "default" or int(status) >= 400) and len(content) == 1:
                     response["content"] = {MEDIA_TYPE: next(iter(content.values()))}
+            examples.add(name, method, operation)
     return document
 
 

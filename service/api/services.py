@@ -56,13 +56,19 @@ class Services:
     load: _Load = field(default_factory=_Load)
 
     @classmethod
-    def wire(cls, settings: Settings, encoders: Mapping[str, Encoder], store: Store) -> Services:
-        """The services over these parts."""
+    def wire(
+        cls,
+        settings: Settings,
+        encoders: Mapping[str, Encoder],
+        store: Store,
+        jobs: Callable[[], Mapping[str, int]] = dict,
+    ) -> Services:
+        """The services over these parts; `jobs` tells how many there are of each status."""
         metrics = Metrics()
         turns = Turns(metrics.spent)
         fair = FairEncoders(encoders, turns, metrics.read)
         made = cls(settings, fair, store, Shared(turns, metrics.read), metrics)
-        metrics.watch(lambda: made.load.requests, lambda: {})
+        metrics.watch(lambda: made.load.requests, jobs)
         return made
 
     @property

@@ -133,6 +133,22 @@ def test_other_libraries_write_the_same_form(log: io.StringIO) -> None:
     assert SECRET not in log.getvalue()
 
 
+def test_jobs_are_counted_by_status_where_the_database_answers() -> None:
+    from service.metrics import Metrics
+    from service.store import StoreError
+
+    def gone() -> dict[str, int]:
+        raise StoreError("no answer", remedy="wait")
+
+    for jobs, expected in ((lambda: {"queued": 2, "done": 1}, 2), (gone, 0)):
+        metrics = Metrics()
+        metrics.watch(lambda: 3, jobs)
+        text = metrics.text().decode()
+        assert "polyseme_queue_size 3.0" in text
+        assert text.count("polyseme_jobs{") == expected
+        assert ('polyseme_jobs{status="queued"} 2.0' in text) is bool(expected)
+
+
 def test_a_bug_is_counted_and_has_an_id(make_client: MakeClient) -> None:
     class Broken(FakeEncoder):
         def attention(self, text: str) -> Any:

@@ -39,24 +39,26 @@ async def embeddings(request: EmbeddingsRequest, services: Wired) -> Response:
     encoder = await services.encoder(model)
     layers = _checked_layers(request.layers, encoder.info)
     _check_size(len(found.occurrences), len(layers), encoder.info.width, services.settings.max_vector_values)
+    # The last hidden state is there anyway: to ask for it by number would keep all the others too.
+    kept = [] if layers == [encoder.info.layers] else layers
     with texts.placing(documents):
         if len(found.occurrences) <= FEW:
-            usages = await services.read(encoder, found.occurrences, layers)
-            content = _answer(encoder, request, found, usages)
+            usages = await services.read(encoder, found.occurrences, kept)
+            content = _answer(encoder, request, found, layers, usages)
         else:
-            usages = await services.infer(encoder.encode, found.occurrences, layers=layers)
-            content = await services.off_loop(_answer, encoder, request, found, usages)
+            usages = await services.infer(encoder.encode, found.occurrences, layers=kept)
+            content = await services.off_loop(_answer, encoder, request, found, layers, usages)
     return Response(content, media_type="application/json")
 
 
-def _answer(encoder: Encoder, request: EmbeddingsRequest, found: Found, usages: Usages) -> bytes:
-    assert usages.layers is not None  # noqa: S101 - there is at least one layer
+def _answer(encoder: Encoder, request: EmbeddingsRequest, found: Found, layers: list[int], usages: Usages) -> bytes:
+    states = usages.vectors[:, None] if usages.layers is None else usages.layers  # (N, len(layers), D)
     forms = [form for form, _ in Counter(use.surface for use in found.occurrences).most_common()]
     return to_json(
         {
             "target": request.target,
             "model": encoder.info.name,
-            "layers": list(usages.layer_ids),
+            "layers": layers,
             "width": encoder.info.width,
             "usages": [
                 {
@@ -67,7 +69,7 @@ def _answer(encoder: Encoder, request: EmbeddingsRequest, found: Found, usages: 
                     "end": use.end,
                     "vectors": _rounded(vectors),
                 }
-                for i, (use, vectors) in enumerate(zip(found.occurrences, usages.layers, strict=True))
+                for i, (use, vectors) in enumerate(zip(found.occurrences, states, strict=True))
             ],
             "static": [
                 {"form": form, "vector": _rounded(vector)}

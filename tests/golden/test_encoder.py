@@ -196,3 +196,11 @@ def test_a_sentence_that_the_window_does_not_hold(minilm: TransformerEncoder, te
     with pytest.raises(BadText) as raised:
         minilm.sentences(["fine", text])
     assert raised.value.where == ("texts", 1)
+
+
+def test_the_last_layer_by_number_is_the_last_hidden_state(encoder: TransformerEncoder) -> None:
+    """What POST /v1/embeddings answers for the last layer."""
+    occurrences = find(documents(TEXTS[:2]), "bank").occurrences
+    usages = encoder.encode(occurrences, layers=[encoder.info.layers])
+    assert usages.layers is not None
+    np.testing.assert_array_equal(usages.layers[:, 0], usages.vectors)

@@ -6,7 +6,9 @@ from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
 from importlib.metadata import version
 
+from anyio import to_thread
 from fastapi import FastAPI
+from fastapi.routing import APIRoute
 
 from analysis.types import Encoder
 from service import problems
@@ -18,23 +20,33 @@ from service.api import (
     docs,
     embeddings,
     models,
+    openai,
     sense_models,
     senses,
     system,
 )
 from service.api.body_limit import BodyLimit
+from service.api.guard import Guard
+from service.api.observe import Observe
 from service.api.services import Services
 from service.encoders import Encoders
 from service.settings import Settings
 from service.store import Store
 
+# Looked through in this order for each request: the quickest first, which are asked for the most.
+NOUNS = (embeddings, openai, senses, compare, attention, attributions, sense_models, analyses, models)
 
-def create_app(settings: Settings, *, encoders: Mapping[str, Encoder], store: Store) -> FastAPI:
-    """The ASGI app over these parts. It closes the store when it shuts down."""
+
+def create_app(settings: Settings, *, encoders: Mapping[str, Encoder], store: Store, warm: bool = False) -> FastAPI:
+    """The ASGI app over these parts. It closes the store when it shuts down; `warm`: it loads its model at start."""
+    services = Services.wire(settings, encoders, store)
 
     @asynccontextmanager
     async def lifespan(_: FastAPI) -> AsyncIterator[None]:
+        if warm and isinstance(encoders, Encoders):
+            encoders.load_soon(settings.model)
         yield
+        await to_thread.run_sync(services.shared.close)  # on the loop it would hold up the last answers
         store.close()
 
     app = FastAPI(
@@ -46,11 +58,14 @@ def create_app(settings: Settings, *, encoders: Mapping[str, Encoder], store: St
         redoc_url=None,
         lifespan=lifespan,
     )
-    app.state.services = Services(settings, encoders, store)
-    app.add_middleware(BodyLimit, limit=settings.max_body_bytes)
+    app.state.services = services
+    # The last that is added is the outermost: nobody's body is read before it is known who sends it.
+    app.add_middleware(BodyLimit, limit=settings.max_body_bytes, seconds=settings.body_seconds)
+    app.add_middleware(Guard, known=settings.api_keys, per_minute=settings.requests_per_minute)
+    app.add_middleware(Observe, metrics=services.metrics, templates=_templates())
     problems.install(app)
     docs.install(app)
-    for noun in (senses, sense_models, attributions, compare, attention, embeddings, analyses, models):
+    for noun in NOUNS:
         app.include_router(noun.router, prefix="/v1")
     app.include_router(system.router)
     return app
@@ -63,8 +78,18 @@ def build(settings: Settings) -> FastAPI:
     """
     names = dict.fromkeys((settings.model, *settings.models))  # each once, the default first
     return create_app(
-        settings, encoders=Encoders(names, lambda name: _load(name, settings)), store=Store(settings.database)
+        settings,
+        encoders=Encoders(names, lambda name: _load(name, settings)),
+        store=Store(settings.database),
+        warm=True,
     )
+
+
+def _templates() -> dict[object, str]:
+    """Each route's path with its parameters' names, by endpoint: what logs and metrics may say of a request."""
+    found = [("/v1", route) for noun in NOUNS for route in noun.router.routes]
+    found += [("", route) for route in system.router.routes]
+    return {route.endpoint: prefix + route.path for prefix, route in found if isinstance(route, APIRoute)}
 
 
 def _load(name: str, settings: Settings) -> Encoder:

@@ -14,13 +14,15 @@ from pydantic_core import to_json
 from analysis.assemble import missing_notices
 from analysis.errors import BadOption, LimitExceeded
 from analysis.text import Found
-from analysis.types import FloatArray, ModelInfo
+from analysis.types import Encoder, FloatArray, ModelInfo, Usages
 from service.api import texts
-from service.api.services import Services, Wired
+from service.api.services import Wired
 from service.problems import documented
 from service.schemas import EmbeddingsOut, EmbeddingsRequest
 
 router = APIRouter(tags=["embeddings"])
+SHORT = 4_000  # code points in all: searched in about a millisecond
+FEW = 8  # usages that are read together with other clients'
 
 
 @router.post("/embeddings", response_model=EmbeddingsOut, responses=documented(400, 413, 415, 422, 503))
@@ -30,18 +32,27 @@ async def embeddings(request: EmbeddingsRequest, services: Wired) -> Response:
     A vector is the mean over the word's subwords. A long text is read through a window around the word.
     """
     model = services.check_model(request.model)
-    documents, found = await services.off_loop(texts.read, request, services.settings)
+    if sum(len(given.text) for given in request.texts) <= SHORT:  # a thread would take longer than the work
+        documents, found = texts.read(request, services.settings)
+    else:
+        documents, found = await services.off_loop(texts.read, request, services.settings)
+    encoder = await services.encoder(model)
+    layers = _checked_layers(request.layers, encoder.info)
+    _check_size(len(found.occurrences), len(layers), encoder.info.width, services.settings.max_vector_values)
+    # The last hidden state is there anyway: to ask for it by number would keep all the others too.
+    kept = [] if layers == [encoder.info.layers] else layers
     with texts.placing(documents):
-        content = await services.infer(_answer, services, model, request, found)
+        if len(found.occurrences) <= FEW:
+            usages = await services.read(encoder, found.occurrences, kept)
+            content = _answer(encoder, request, found, layers, usages)
+        else:
+            usages = await services.infer(encoder.encode, found.occurrences, layers=kept)
+            content = await services.off_loop(_answer, encoder, request, found, layers, usages)
     return Response(content, media_type="application/json")
 
 
-def _answer(services: Services, model: str, request: EmbeddingsRequest, found: Found) -> bytes:
-    encoder = services.encoders[model]
-    layers = _checked_layers(request.layers, encoder.info)
-    _check_size(len(found.occurrences), len(layers), encoder.info.width, services.settings.max_vector_values)
-    usages = encoder.encode(found.occurrences, layers=layers)
-    assert usages.layers is not None  # noqa: S101 - there is at least one layer
+def _answer(encoder: Encoder, request: EmbeddingsRequest, found: Found, layers: list[int], usages: Usages) -> bytes:
+    states = usages.vectors[:, None] if usages.layers is None else usages.layers  # (N, len(layers), D)
     forms = [form for form, _ in Counter(use.surface for use in found.occurrences).most_common()]
     return to_json(
         {
@@ -58,7 +69,7 @@ def _answer(services: Services, model: str, request: EmbeddingsRequest, found: F
                     "end": use.end,
                     "vectors": _rounded(vectors),
                 }
-                for i, (use, vectors) in enumerate(zip(found.occurrences, usages.layers, strict=True))
+                for i, (use, vectors) in enumerate(zip(found.occurrences, states, strict=True))
             ],
             "static": [
                 {"form": form, "vector": _rounded(vector)}

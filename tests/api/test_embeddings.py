@@ -31,6 +31,8 @@ def test_the_last_layer_is_the_default(client: TestClient) -> None:
     last = client.post("/v1/embeddings", json=ASK).json()
     assert last["layers"] == [3]
     assert last == client.post("/v1/embeddings", json=ASK | {"layers": [3]}).json()
+    first_and_last = client.post("/v1/embeddings", json=ASK | {"layers": [0, 3]}).json()
+    assert [one["vectors"] for one in last["usages"]] == [one["vectors"][1:] for one in first_and_last["usages"]]
 
 
 def test_a_layer_that_is_not_there(client: TestClient) -> None:

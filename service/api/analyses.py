@@ -14,9 +14,9 @@ from analysis.pipeline import analyse
 from analysis.record import Analysis, to_json
 from analysis.types import Document
 from service.api import texts
-from service.api.services import Services, Wired
+from service.api.services import Cursor, Limit, Services, Wired
 from service.problems import documented
-from service.schemas import TargetRequest
+from service.schemas import AnalysesOut, TargetRequest
 
 router = APIRouter(tags=["analyses"])
 AnalysisId = Annotated[str, Path(description="the `id` of an analysis", examples=["0123456789abcdef0123"])]
@@ -54,6 +54,13 @@ def _file(media_type: str, description: str) -> dict[str, Any]:
     schema = {"type": "string"} if media_type.startswith("text/") else {"type": "string", "format": "binary"}
     ok = {"description": description, "content": {media_type.partition(";")[0]: {"schema": schema}}}
     return {"response_class": Response, "responses": {200: ok, **documented(404, 503)}}
+
+
+@router.get("/analyses", responses=documented(422, 503))
+async def list_all(services: Wired, limit: Limit = 100, cursor: Cursor = None) -> AnalysesOut:
+    """The analyses that are kept, the newest first; `next` of a page is the `cursor` of the page after it."""
+    page = await services.off_loop(services.store.list_analyses, limit=limit, cursor=cursor)
+    return AnalysesOut.model_validate({"analyses": page.items, "next": page.next})
 
 
 # The routes with an ending come first: "{analysis_id}" alone would take the ending for a part of the id.

@@ -8,7 +8,7 @@ from functools import partial
 from typing import Annotated, ParamSpec, TypeVar
 
 from anyio import CapacityLimiter, to_thread
-from fastapi import Depends, Request
+from fastapi import Depends, Query, Request
 
 from analysis.errors import UnknownModel
 from analysis.types import Encoder
@@ -52,3 +52,5 @@ def _services(request: Request) -> Services:
 
 
 Wired = Annotated[Services, Depends(_services)]
+Limit = Annotated[int, Query(ge=1, le=1000, description="the most to list")]
+Cursor = Annotated[str | None, Query(max_length=200, description="`next` of the page before; the newest when left out")]

@@ -6,24 +6,36 @@ from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
 from importlib.metadata import version
 
+from anyio import to_thread
 from fastapi import FastAPI
 
 from analysis.types import Encoder
 from service import problems
-from service.api import analyses, attention, compare, docs, embeddings, models, sense_models, senses, system
+from service.api import analyses, attention, compare, docs, embeddings, jobs, models, sense_models, senses, system
 from service.api.body_limit import BodyLimit
 from service.api.services import Services
 from service.encoders import Encoders
+from service.jobs import Jobs
 from service.settings import Settings
 from service.store import Store
+from service.worker import Worker
 
 
 def create_app(settings: Settings, *, encoders: Mapping[str, Encoder], store: Store) -> FastAPI:
-    """The ASGI app over these parts. It closes the store when it shuts down."""
+    """The ASGI app over these parts. It closes the store when it shuts down.
+
+    On SQLite, or where the settings say so, it runs jobs itself, from when there first is one.
+    """
+    here = settings.run_jobs if settings.run_jobs is not None else store.engine.dialect.name == "sqlite"
+    worker = Worker(store, encoders, settings)
+    kept = Jobs(store)
 
     @asynccontextmanager
     async def lifespan(_: FastAPI) -> AsyncIterator[None]:
+        if here and kept.rows.active():  # left by a service that ended before they did
+            await to_thread.run_sync(worker.start)
         yield
+        await to_thread.run_sync(worker.stop)
         store.close()
 
     app = FastAPI(
@@ -35,11 +47,11 @@ def create_app(settings: Settings, *, encoders: Mapping[str, Encoder], store: St
         redoc_url=None,
         lifespan=lifespan,
     )
-    app.state.services = Services(settings, encoders, store)
-    app.add_middleware(BodyLimit, limit=settings.max_body_bytes)
+    app.state.services = Services(settings, encoders, store, kept, worker.start if here else lambda: None)
+    app.add_middleware(BodyLimit, limit=settings.max_body_bytes, streamed=("/v1/jobs",))
     problems.install(app)
     docs.install(app)
-    for noun in (senses, sense_models, compare, attention, embeddings, analyses, models):
+    for noun in (senses, jobs, sense_models, compare, attention, embeddings, analyses, models):
         app.include_router(noun.router, prefix="/v1")
     app.include_router(system.router)
     return app

@@ -9,6 +9,7 @@ import sqlite3
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
@@ -93,6 +94,11 @@ def newest() -> str:
     head = _scripts().get_current_head()
     assert head is not None  # noqa: S101 - the package has its migrations
     return head
+
+
+def utc(moment: datetime) -> datetime:
+    """SQLite keeps no time zone, PostgreSQL gives its own: all are kept in UTC."""
+    return moment.replace(tzinfo=UTC) if moment.tzinfo is None else moment.astimezone(UTC)
 
 
 @contextmanager

@@ -15,7 +15,7 @@ from sqlalchemy import delete as delete_from
 from sqlalchemy.engine import Engine
 from sqlalchemy.exc import IntegrityError
 
-from service.database import store_errors
+from service.database import store_errors, utc
 from service.tables import JOBS
 
 Status = Literal["queued", "running", "done", "failed", "cancelled"]
@@ -63,10 +63,11 @@ class JobRows:
         with store_errors(), self._engine.connect() as connection:
             return connection.scalar(select(JOBS.c.request).where(JOBS.c.id == job_id))
 
-    def active(self) -> set[str]:
-        """The ids of the jobs that are queued or running."""
+    def active(self) -> list[str]:
+        """The ids of the jobs that are queued or running, the first that came first."""
+        query = select(JOBS.c.id).where(JOBS.c.status.in_(ACTIVE)).order_by(JOBS.c.created, JOBS.c.id)
         with store_errors(), self._engine.connect() as connection:
-            return set(connection.scalars(select(JOBS.c.id).where(JOBS.c.status.in_(ACTIVE))))
+            return list(connection.scalars(query))
 
     def count(self) -> dict[str, int]:
         """How many jobs there are of each status."""
@@ -81,7 +82,8 @@ class JobRows:
                   "attempts": JOBS.c.attempts + 1}  # fmt: skip
         query = update(JOBS).where(JOBS.c.id == job_id, JOBS.c.status.in_(ACTIVE)).values(values)
         with store_errors(), self._engine.begin() as connection:
-            return connection.scalar(query.returning(JOBS.c.attempts))
+            attempts: int | None = connection.scalar(query.returning(JOBS.c.attempts))
+            return attempts
 
     def progress(
         self, job_id: str, worker: str, *, step: str | None, done: int, total: int, rate: float | None
@@ -120,6 +122,10 @@ class JobRows:
         """The worker goes, and leaves its jobs to whoever comes next."""
         self._change((JOBS.c.worker == worker, JOBS.c.status == "running"), {"beat": 0.0})
 
+    def disown(self, job_id: str, worker: str) -> None:
+        """The worker cannot go on with the job now; once the lease ends, it or another tries again."""
+        self._change(self._own(job_id, worker), {"worker": None, "beat": self._now, "attempts": 0})
+
     def adopt(self, job_id: str, lease: float) -> bool:
         """Whether nobody has said for `lease` seconds that the job is worked on. True for one asker only."""
         stale = or_(JOBS.c.beat.is_(None), JOBS.c.beat < self._now - lease)
@@ -131,7 +137,9 @@ class JobRows:
     def _one(self, where: ColumnElement[bool]) -> Row | None:
         with store_errors(), self._engine.connect() as connection:
             row = connection.execute(select(*LISTED).where(where)).mappings().one_or_none()
-        return None if row is None else dict(row)
+        if row is None:
+            return None
+        return dict(row) | {name: utc(row[name]) for name in ("created", "started", "finished") if row[name]}
 
     def _change(self, where: tuple[ColumnElement[bool], ...], values: dict[str, Any]) -> bool:
         with store_errors(), self._engine.begin() as connection:

@@ -15,7 +15,7 @@ from analysis.errors import BadFile, BadOption, PolysemeError
 from analysis.record import Analysis, from_json, to_json
 from analysis.saved import SavedSenses, summary
 from analysis.sensefile import from_bytes, to_bytes
-from service.database import StoreError, open_engine, store_errors, upgrade
+from service.database import StoreError, open_engine, store_errors, upgrade, utc
 from service.tables import ANALYSES, METADATA, SENSE_MODELS
 
 __all__ = ["ANALYSES", "METADATA", "SENSE_MODELS", "NotFound", "Page", "Store", "StoreError"]
@@ -87,7 +87,7 @@ class Store:
         """
         columns = [column for column in ANALYSES.c if column.name != "body"]
         rows, after = self._page(select(*columns), ANALYSES, limit, cursor)
-        return Page([dict(row) | {"created": _utc(row["created"])} for row in rows], after)
+        return Page([dict(row) | {"created": utc(row["created"])} for row in rows], after)
 
     def delete(self, analysis_id: str) -> None:
         """Forget the analysis. Raises NotFound."""
@@ -189,21 +189,16 @@ def _not_found(table: Table, row_id: str) -> NotFound:
 
 def _cursor(created: datetime, row_id: str) -> str:
     """Where a page ended, as text that a query may hold; what it says is nobody's concern but `_place`'s."""
-    return base64.urlsafe_b64encode(f"{_utc(created).isoformat()} {row_id}".encode()).decode()
+    return base64.urlsafe_b64encode(f"{utc(created).isoformat()} {row_id}".encode()).decode()
 
 
 def _place(cursor: str) -> tuple[datetime, str]:
     """The inverse of _cursor. Raises BadOption."""
     try:
         created, row_id = base64.b64decode(cursor, altchars=b"-_", validate=True).decode("ascii").split(" ")
-        when = _utc(datetime.fromisoformat(created))
+        when = utc(datetime.fromisoformat(created))
         if when.tzinfo is not UTC or not row_id.isalnum():
             raise ValueError
     except (ValueError, OverflowError):  # binascii's error is a ValueError
         raise BadOption("the cursor is not one that a list gave", remedy="give `next` of the page before") from None
     return when, row_id
-
-
-def _utc(created: datetime) -> datetime:
-    """SQLite keeps no time zone, PostgreSQL gives its own: all are kept in UTC."""
-    return created.replace(tzinfo=UTC) if created.tzinfo is None else created.astimezone(UTC)

@@ -12,6 +12,7 @@ from fastapi import Depends, Query, Request
 
 from analysis.errors import UnknownModel
 from analysis.types import Encoder
+from service.jobs import Jobs
 from service.settings import Settings
 from service.store import Store
 
@@ -26,6 +27,8 @@ class Services:
     settings: Settings
     encoders: Mapping[str, Encoder]
     store: Store
+    jobs: Jobs
+    run_jobs: Callable[[], None] = lambda: None  # called where a job may have come; starts what runs them here
     inference: CapacityLimiter = field(default_factory=lambda: CapacityLimiter(1))
     probe: CapacityLimiter = field(default_factory=lambda: CapacityLimiter(1))
 

@@ -13,7 +13,8 @@ from service import parts
 from service.parts import Parts
 from tests.fake import FakeEncoder
 
-TEXTS = [f"the bank {a} {b} 🏦" for a in "river water fish money loan cash".split() for b in "and of some".split()]
+WORDS = ["river", "water", "fish", "money", "loan", "cash"]
+TEXTS = [f"the bank {a} {b} 🏦" for a in WORDS for b in ["and", "of", "some"]]
 USES = [Occurrence(text, "bank", 4, 8, str(i)) for i, text in enumerate(TEXTS)]
 
 

@@ -62,10 +62,13 @@ def build(settings: Settings) -> FastAPI:
 
     Raises StoreError where the database cannot be used.
     """
+    return create_app(settings, encoders=encoders_of(settings), store=Store(settings.database))
+
+
+def encoders_of(settings: Settings) -> Encoders:
+    """The models that requests and jobs may name, from the settings' home; each is loaded at its first use."""
     names = dict.fromkeys((settings.model, *settings.models))  # each once, the default first
-    return create_app(
-        settings, encoders=Encoders(names, lambda name: _load(name, settings)), store=Store(settings.database)
-    )
+    return Encoders(names, lambda name: _load(name, settings))
 
 
 def _load(name: str, settings: Settings) -> Encoder:

@@ -12,7 +12,7 @@ from typing import Annotated
 import typer
 
 from analysis.errors import PolysemeError
-from service.cli import analyses, attention, evaluate, fit_pairs, models, sense_models
+from service.cli import analyses, attention, db, evaluate, fit_pairs, models, sense_models, worker
 from service.cli.common import settings
 
 app = typer.Typer(
@@ -29,6 +29,8 @@ app.command()(attention.attention)
 app.command()(sense_models.assign)
 app.command()(evaluate.evaluate)
 app.command()(fit_pairs.fit_pairs)
+app.command()(worker.worker)
+app.add_typer(db.db_app, name="db")
 app.add_typer(sense_models.sense_models_app, name="sense-models")
 app.add_typer(models.models_app, name="models")
 

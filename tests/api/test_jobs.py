@@ -54,7 +54,7 @@ def service(gate: Gate, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Te
     settings = Settings(home=home, model="fake", async_texts=8, max_upload_bytes=20_000, max_job_texts=50)
     app = create_app(settings, encoders={"fake": gate}, store=Store(f"sqlite:///{home}/a.db"))
     with pytest.MonkeyPatch.context() as patch, TestClient(app, raise_server_exceptions=False) as client:
-        patch.setattr(parts, "PART", 4)
+        patch.setattr(parts, "PART", 16)
         patch.setattr(worker, "TICK", 0.03)
         patch.setattr(jobs, "LOOK", 0.03)
         yield client

@@ -126,10 +126,14 @@ class JobRows:
         """The worker cannot go on with the job now; once the lease ends, it or another tries again."""
         self._change(self._own(job_id, worker), {"worker": None, "beat": self._now, "attempts": 0})
 
-    def adopt(self, job_id: str, lease: float) -> bool:
-        """Whether nobody has said for `lease` seconds that the job is worked on. True for one asker only."""
+    def adopt(self, job_id: str, worker: str | None, lease: float) -> bool:
+        """Whether the worker, or whoever has the job for None, has not said for `lease` seconds that it lives.
+
+        True for one asker only: the next has a lease to wait.
+        """
         stale = or_(JOBS.c.beat.is_(None), JOBS.c.beat < self._now - lease)
-        return self._change((JOBS.c.id == job_id, JOBS.c.status.in_(ACTIVE), stale), {"beat": self._now})
+        where = (JOBS.c.id == job_id, JOBS.c.status.in_(ACTIVE), stale)
+        return self._change(where if worker is None else (*where, JOBS.c.worker == worker), {"beat": self._now})
 
     def _own(self, job_id: str, worker: str) -> tuple[ColumnElement[bool], ...]:
         return JOBS.c.id == job_id, JOBS.c.worker == worker, JOBS.c.status == "running"

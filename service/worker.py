@@ -74,6 +74,8 @@ class Worker:
         self._tending: threading.Thread | None = None
         self._folder: tempfile.TemporaryDirectory[str] | None = None
         self._function: Any = None
+        self._held: set[str] = set()
+        self._seen: dict[str, tuple[str | None, float]] = {}  # a job that DBOS gave away: to whom, and seen since when
 
     def start(self) -> None:
         """Begin, in threads of its own; nothing where it runs already. Raises StoreError."""
@@ -166,6 +168,7 @@ class Worker:
 
         active = self._rows.active()
         known = set()
+        self._seen = {job_id: seen for job_id, seen in self._seen.items() if job_id in active}
         for flow in DBOS.list_workflows(name=WORKFLOW, load_input=False, load_output=False):
             job_id, ended = flow.workflow_id, flow.status in ENDED
             known.add(job_id)
@@ -175,7 +178,7 @@ class Worker:
                 DBOS.delete_workflow(job_id)
             elif job_id not in active:
                 DBOS.cancel_workflow(job_id)
-            elif flow.status == "PENDING" and self._rows.adopt(job_id, self._settings.job_lease):
+            elif flow.status == "PENDING" and self._is_left(job_id, flow.executor_id):
                 DBOS.resume_workflow(job_id, queue_name=QUEUE)
         for job_id in active:
             if job_id in known:
@@ -183,8 +186,29 @@ class Worker:
             with SetWorkflowID(job_id):
                 DBOS.enqueue_workflow(QUEUE, self._function, job_id)
 
+    def _is_left(self, job_id: str, executor: str | None) -> bool:
+        """Whether nobody works on a job that DBOS gave to the executor; if so, it is this worker's to resume."""
+        now, lease = time.monotonic(), self._settings.job_lease
+        given, since = self._seen.get(job_id, (None, now))
+        if given != executor:
+            since = now
+        self._seen[job_id] = executor, since
+        if job_id in self._held:
+            return False
+        # It may not have begun with it yet, nor said so: then it has a lease from when this worker saw it.
+        return self._rows.adopt(job_id, executor, lease) or (
+            now - since > lease and self._rows.adopt(job_id, None, lease)
+        )
+
     def _run(self, job_id: str) -> None:
         """The workflow. It has no outcome of its own: what comes of the job stands in its row."""
+        self._held.add(job_id)
+        try:
+            self._run_held(job_id)
+        finally:
+            self._held.discard(job_id)
+
+    def _run_held(self, job_id: str) -> None:
         with self._busy:
             if self._stop.is_set():
                 raise Abandoned

@@ -1,0 +1,173 @@
+"""Jobs outlive their workers: real processes, killed with SIGKILL, on both databases."""
+
+from __future__ import annotations
+
+import os
+import random
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack, suppress
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from analysis.corpus import documents
+from analysis.pipeline import analyse
+from analysis.record import Analysis
+from service.jobs import Jobs
+from service.schemas import JobOut, SensesRequest
+from service.store import Store
+from tests.api.conftest import MONEY, RIVER
+from tests.fake import FakeEncoder
+from tests.worker_process import PART
+
+WORDS = 3  # of each usage are left out in turn
+
+
+def asked(copies: int) -> SensesRequest:
+    texts = [f"{text} {number}" for number in range(copies) for text in RIVER + MONEY]
+    return SensesRequest.model_validate({"target": "bank", "texts": texts, "budget": WORDS, "explained": 1000})
+
+
+def n_parts(request: SensesRequest) -> int:
+    """Each text is read, and again without each of the words."""
+    return len(request.texts) * (1 + WORDS) // PART
+
+
+def found_at_once(request: SensesRequest) -> Analysis:
+    """What comes of the request without any job."""
+    return analyse(FakeEncoder(), documents([text.text for text in request.texts]), "bank", request.options())
+
+
+LONGEST = 120.0
+MakePlace = Callable[..., "Place"]
+
+
+class Place:
+    """A database, and the processes that work on it; `parts` counts those begun and those done."""
+
+    def __init__(self, url: str, home: Path, stack: ExitStack, lease: float) -> None:
+        self.home = home
+        self.store = Store(url)
+        self.jobs = Jobs(self.store)
+        stack.callback(self.store.close)
+        arguments = [url, str(home), str(home / "log"), str(lease)]
+        self._workers = stack.enter_context(
+            subprocess.Popen(
+                [sys.executable, "-m", "tests.worker_process", *arguments],
+                stdin=subprocess.PIPE,
+                stdout=subprocess.PIPE,
+                text=True,
+            )
+        )
+        stack.callback(self._workers.kill)
+        self._ids: list[int] = []
+        stack.callback(lambda: [self.kill(process) for process in self._ids])
+
+    def begin(self) -> int:
+        """A worker more; the id of its process."""
+        assert self._workers.stdin is not None
+        assert self._workers.stdout is not None
+        self._workers.stdin.write("begin\n")
+        self._workers.stdin.flush()
+        self._ids.append(int(self._workers.stdout.readline()))
+        return self._ids[-1]
+
+    def kill(self, process: int, number: int = signal.SIGKILL) -> None:
+        """Send the signal, and wait until the process is gone."""
+        with suppress(ProcessLookupError):
+            os.kill(process, number)
+            self.until(lambda: os.kill(process, 0))  # which in the end raises
+
+    def parts(self) -> tuple[int, int]:
+        log = self.home / "log"
+        lines = log.read_bytes().splitlines() if log.exists() else []
+        return lines.count(b"begun"), lines.count(b"done")
+
+    def until(self, holds: Callable[[], Any]) -> None:
+        end = time.monotonic() + LONGEST
+        while not holds():
+            assert time.monotonic() < end, self.parts()
+            time.sleep(0.01)
+
+    def end(self, job_id: str) -> JobOut:
+        self.until(lambda: self.jobs.get(job_id).finished)
+        return self.jobs.get(job_id)
+
+
+@pytest.fixture
+def make_place(tmp_path: Path, request: pytest.FixtureRequest) -> Iterator[MakePlace]:
+    with ExitStack() as stack:
+
+        def make(kind: str, lease: float = 0.5) -> Place:
+            url = f"sqlite:///{tmp_path}/a.db" if kind == "file" else request.getfixturevalue("fresh_postgres_url")
+            return Place(url, tmp_path, stack, lease)
+
+        yield make
+
+
+def killed_again_and_again(place: Place, request: SensesRequest, kills: int) -> None:
+    chance, parts = random.Random(), n_parts(request)
+    unbroken = found_at_once(request)
+    job = place.jobs.submit(request).id
+    last = 0
+    for number in range(kills):
+        process = place.begin()
+        # Later each time, and somewhere in the part: while it is worked at, kept, or told of.
+        after = last + chance.randint(0, max(0, (parts - last) // (kills - number) - 3))
+        place.until(lambda: place.parts()[0] > after or place.jobs.get(job).finished)  # noqa: B023 - called here
+        time.sleep(chance.random() * 0.06)
+        place.kill(process)
+        last = place.parts()[0] - number
+    assert place.jobs.get(job).status == "running", "it was killed before its end each time"
+    place.begin()
+    ended = place.end(job)
+    assert (ended.status, ended.analysis) == ("done", unbroken.id)
+    assert place.store.get(unbroken.id) == unbroken
+    assert ended.progress.done == ended.progress.total
+    begun, done = place.parts()
+    assert parts <= done <= begun <= parts + kills, "a part that was kept is not done again"
+
+
+def test_a_killed_worker_goes_on_where_it_was(make_place: MakePlace) -> None:
+    killed_again_and_again(make_place("file"), asked(3), kills=3)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("kind", ["file", pytest.param("server", marks=pytest.mark.postgres)])
+def test_a_worker_killed_twenty_times_goes_on_where_it_was(make_place: MakePlace, kind: str) -> None:
+    killed_again_and_again(make_place(kind), asked(20), kills=20)
+
+
+@pytest.mark.postgres
+def test_workers_share_a_server_and_take_over_from_one_that_is_killed(make_place: MakePlace) -> None:
+    place, request = make_place("server"), asked(2)
+    first, second = place.begin(), place.begin()
+    ids = [place.jobs.submit(request.model_copy(update={"seed": seed})).id for seed in range(2)]
+    place.until(lambda: all(place.jobs.get(one).status == "running" for one in ids))
+    assert len({row["worker"] for one in ids if (row := place.jobs.rows.get(one))}) == 2, "each has one of the jobs"
+    place.kill(first)
+    for one in ids:
+        assert place.end(one).status == "done"
+    assert place.jobs.get(ids[0]).analysis == found_at_once(request).id
+    begun, done = place.parts()
+    assert 2 * n_parts(request) <= done <= begun <= 2 * n_parts(request) + 1, "only the part in which it was killed"
+    place.kill(second, signal.SIGTERM)
+
+
+def test_a_worker_that_is_told_to_stop_leaves_its_job_to_the_next(make_place: MakePlace) -> None:
+    place, request = make_place("file", lease=60), asked(2)  # a lease that the next one need not wait for
+    job = place.jobs.submit(request).id
+    process = place.begin()
+    place.until(lambda: place.parts()[1] > 3)
+    place.kill(process, signal.SIGTERM)
+    begun, done = place.parts()
+    assert begun == done, "the part in work was finished"
+    assert place.jobs.get(job).status == "running"
+    place.begin()
+    assert place.end(job).analysis == found_at_once(request).id
+    assert place.parts() == (n_parts(request), n_parts(request))

@@ -41,7 +41,7 @@ def open_engine(url: str) -> Engine:
 
     Raises StoreError. "sqlite://" is a database in memory, gone with the engine.
     """
-    with store_errors():
+    with _opening():
         parsed = make_url(url)
         options: dict[str, Any] = {"hide_parameters": True}
         if parsed.get_backend_name() != "sqlite":
@@ -67,7 +67,7 @@ def upgrade(engine: Engine) -> tuple[str | None, str]:
 
     Raises StoreError, and NewerDatabase for a database that a newer version has changed.
     """
-    with store_errors(), engine.connect() as connection:
+    with _opening(), engine.connect() as connection:
         _lock(connection)
         before = revision(connection)
         scripts = _scripts()
@@ -114,6 +114,25 @@ def store_errors() -> Iterator[None]:
         ) from error
     except (SQLAlchemyError, OSError) as error:
         raise StoreError("the database does not answer", remedy="try again; else see the service's log") from error
+
+
+@contextmanager
+def _opening() -> Iterator[None]:
+    """As `store_errors`, with the cause: whoever opens the database runs the service, and no caller hears of it."""
+    try:
+        with store_errors():
+            yield
+    except NewerDatabase:
+        raise
+    except StoreError as error:
+        cause = error.__cause__
+        if isinstance(cause, ArgumentError | ImportError):
+            raise
+        lines = str(getattr(cause, "orig", None) or cause).strip().splitlines()
+        raise StoreError(
+            f"the database cannot be opened: {lines[0] if lines else type(cause).__name__}",
+            remedy="see that it is there and may be written, or mend POLYSEME_DATABASE_URL",
+        ) from cause
 
 
 def _config() -> Config:

@@ -162,10 +162,20 @@ def test_a_sense_model_of_another_version_is_the_stores_fault(store: Store, save
         connection.execute(SENSE_MODELS.delete())
 
 
-@pytest.mark.parametrize("url", ["nonsense", "oracle9://x", "sqlite:////proc/none/a.db"])
-def test_a_database_that_cannot_be_used(url: str) -> None:
-    with pytest.raises(StoreError):
+@pytest.mark.parametrize(
+    ("url", "says"),
+    [
+        ("nonsense", "URL is not right"),
+        ("oracle9://x", "URL is not right"),
+        ("sqlite:////proc/none/a.db", "cannot be opened: .*/proc/none"),
+        ("postgresql+psycopg://polyseme:secret@127.0.0.1:1/x", "cannot be opened: .*refused"),
+    ],
+)
+def test_a_database_that_cannot_be_used_is_one_clear_line(url: str, says: str) -> None:
+    with pytest.raises(StoreError, match=says) as caught:
         Store(url)
+    assert "secret" not in str(caught.value)
+    assert "\n" not in str(caught.value)
 
 
 def test_an_encoder_is_loaded_once_and_only_by_its_name() -> None:

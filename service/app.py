@@ -13,6 +13,7 @@ from analysis.types import Encoder
 from service import problems
 from service.api import analyses, attention, compare, docs, embeddings, jobs, models, sense_models, senses, system
 from service.api.body_limit import BodyLimit
+from service.api.desk import Desk
 from service.api.services import Services
 from service.encoders import Encoders
 from service.jobs import Jobs
@@ -47,7 +48,8 @@ def create_app(settings: Settings, *, encoders: Mapping[str, Encoder], store: St
         redoc_url=None,
         lifespan=lifespan,
     )
-    app.state.services = Services(settings, encoders, store, kept, worker.start if here else lambda: None)
+    app.state.services = Services(settings, encoders, store)
+    app.state.desk = Desk(kept, worker.start if here else lambda: None)
     app.add_middleware(BodyLimit, limit=settings.max_body_bytes, streamed=("/v1/jobs",))
     problems.install(app)
     docs.install(app)

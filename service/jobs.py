@@ -23,6 +23,10 @@ class BadUpload(InputError):
     """A body that is not what its Content-Type says."""
 
 
+class UploadTooSlow(InputError):
+    """A body that took too long to arrive."""
+
+
 class UnknownMediaType(InputError):
     """A body of a kind that no job is made of."""
 

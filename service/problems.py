@@ -30,7 +30,7 @@ from analysis.errors import (
     UnknownModel,
     UnsupportedModel,
 )
-from service.jobs import BadUpload, UnknownMediaType
+from service.jobs import BadUpload, UnknownMediaType, UploadTooSlow
 from service.store import NotFound, StoreError
 
 MEDIA_TYPE = "application/problem+json"
@@ -45,6 +45,7 @@ STATUS: dict[type[PolysemeError], int] = {
     LimitExceeded: 413,
     BadUpload: 400,
     UnknownMediaType: 415,
+    UploadTooSlow: 408,
     ModelError: 503,
     UnknownModel: 422,
     UnsupportedModel: 422,

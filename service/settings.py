@@ -35,6 +35,9 @@ class Settings(BaseSettings):
         default=2_000_000, ge=1, description="most weights in an answer: layers x heads x units x units"
     )
     max_upload_bytes: int = Field(default=50_000_000, ge=1, description="largest body of POST /v1/jobs")
+    upload_seconds: float = Field(
+        default=600, gt=0, description="longest that the body of POST /v1/jobs may take to arrive, in seconds"
+    )
     max_job_texts: int = Field(default=20_000, ge=1, le=MOST_TEXTS, description="most texts in a job")
     max_job_usages: int = Field(default=20_000, ge=1, description="most occurrences of the target in a job")
     async_texts: int = Field(

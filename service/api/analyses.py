@@ -14,7 +14,8 @@ from analysis.pipeline import analyse
 from analysis.record import Analysis, to_json
 from analysis.types import Document
 from service.api import texts
-from service.api.services import Cursor, Limit, Services, Wired
+from service.api.paging import Cursor, Limit
+from service.api.services import Services, Wired
 from service.problems import documented
 from service.schemas import AnalysesOut, TargetRequest
 

@@ -10,6 +10,7 @@ from fastapi import APIRouter, Header, Path, Request
 from fastapi.responses import Response, StreamingResponse
 
 from service.api import texts, uploads
+from service.api.desk import AtDesk, Desk
 from service.api.services import Services, Wired
 from service.problems import documented
 from service.schemas import JobOut, SensesRequest
@@ -57,19 +58,21 @@ LOCATION = {"Location": {"description": "the job's address", "schema": {"type": 
     responses={202: {"headers": LOCATION}, **documented(400, 413, 415, 422, 503)},
     openapi_extra={"requestBody": BODY, "parameters": QUERY},
 )
-async def create(request: Request, services: Wired, response: Response, idempotency_key: Key = None) -> JobOut:
+async def create(
+    request: Request, services: Wired, desk: AtDesk, response: Response, idempotency_key: Key = None
+) -> JobOut:
     """The work of POST /v1/senses as a job, with the same body, or a file of texts and the same options beside it.
 
     A file is the body itself (its kind is its Content-Type, the options stand in the query), or the part `file` of a
     form (the options are its other parts). It may have many more texts than a request: see GET /v1/models.
     """
-    return await submit(services, await uploads.read(request, services), response, idempotency_key)
+    return await submit(services, desk, await uploads.read(request, services), response, idempotency_key)
 
 
 @router.get("/jobs/{job_id}", responses=documented(404, 503))
-async def get(job_id: JobId, services: Wired) -> JobOut:
+async def get(job_id: JobId, services: Wired, desk: AtDesk) -> JobOut:
     """How far the job is, and what came of it."""
-    return await services.off_loop(services.jobs.get, job_id)
+    return await services.off_loop(desk.jobs.get, job_id)
 
 
 @router.get(
@@ -83,30 +86,30 @@ async def get(job_id: JobId, services: Wired) -> JobOut:
         **documented(404, 503),
     },
 )
-async def events(job_id: JobId, services: Wired) -> StreamingResponse:
+async def events(job_id: JobId, services: Wired, desk: AtDesk) -> StreamingResponse:
     """The job whenever it changes, until its end."""
-    first = await services.off_loop(services.jobs.get, job_id)
+    first = await services.off_loop(desk.jobs.get, job_id)
     headers = {"Cache-Control": "no-store", "X-Accel-Buffering": "no"}
-    return StreamingResponse(_changes(services, first), media_type="text/event-stream", headers=headers)
+    return StreamingResponse(_changes(services, desk, first), media_type="text/event-stream", headers=headers)
 
 
 @router.delete("/jobs/{job_id}", status_code=204, responses=documented(404, 503))
-async def delete(job_id: JobId, services: Wired) -> None:
+async def delete(job_id: JobId, services: Wired, desk: AtDesk) -> None:
     """Cancel a job that is queued or running; forget one that is at its end. Its analysis stays."""
-    await services.off_loop(services.jobs.end, job_id)
+    await services.off_loop(desk.jobs.end, job_id)
 
 
-async def submit(services: Services, request: SensesRequest, response: Response, key: str | None) -> JobOut:
+async def submit(services: Services, desk: Desk, request: SensesRequest, response: Response, key: str | None) -> JobOut:
     """The request as a job, once it is known that it can be begun; the response says where the job is."""
     services.check_model(request.model)
     await services.off_loop(texts.read, request, services.settings.for_jobs())
-    job = await services.off_loop(services.jobs.submit, request, key=key)
-    await services.off_loop(services.run_jobs)
+    job = await services.off_loop(desk.jobs.submit, request, key=key)
+    await services.off_loop(desk.run)
     response.headers["Location"] = f"/v1/jobs/{job.id}"
     return job
 
 
-async def _changes(services: Services, job: JobOut) -> AsyncIterator[str]:
+async def _changes(services: Services, desk: Desk, job: JobOut) -> AsyncIterator[str]:
     silent: float = 0.0
     told: Any = None
     while True:
@@ -121,6 +124,6 @@ async def _changes(services: Services, job: JobOut) -> AsyncIterator[str]:
         await asyncio.sleep(LOOK)
         silent += LOOK
         try:
-            job = await services.off_loop(services.jobs.get, job.id)
+            job = await services.off_loop(desk.jobs.get, job.id)
         except NotFound:
             return

@@ -20,7 +20,8 @@ from analysis.sensefile import from_bytes, to_bytes
 from analysis.text import Match
 from analysis.types import Document
 from service.api import texts
-from service.api.services import Cursor, Limit, Services, Wired
+from service.api.paging import Cursor, Limit
+from service.api.services import Services, Wired
 from service.problems import documented
 from service.schemas import (
     AssignRequest,

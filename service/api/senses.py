@@ -10,6 +10,7 @@ from fastapi.responses import Response
 
 from analysis.record import Analysis
 from service.api import analyses, jobs
+from service.api.desk import AtDesk
 from service.api.services import Wired
 from service.problems import documented
 from service.schemas import JobOut, SensesRequest
@@ -32,7 +33,7 @@ Prefer = Annotated[
     },
 )
 async def senses(
-    request: SensesRequest, services: Wired, prefer: Prefer = None, idempotency_key: jobs.Key = None
+    request: SensesRequest, services: Wired, desk: AtDesk, prefer: Prefer = None, idempotency_key: jobs.Key = None
 ) -> Response:
     """The senses of a word in the texts, and the context words that drove each.
 
@@ -41,7 +42,7 @@ async def senses(
     """
     if len(request.texts) > services.settings.async_texts and _respond_async(prefer or ()):
         response = Response(status_code=202, media_type="application/json")
-        job = await jobs.submit(services, request, response, idempotency_key)
+        job = await jobs.submit(services, desk, request, response, idempotency_key)
         headers = dict(response.headers) | {"Preference-Applied": "respond-async"}
         headers.pop("content-length")
         return Response(job.model_dump_json(), 202, headers)

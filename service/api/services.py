@@ -8,11 +8,10 @@ from functools import partial
 from typing import Annotated, ParamSpec, TypeVar
 
 from anyio import CapacityLimiter, to_thread
-from fastapi import Depends, Query, Request
+from fastapi import Depends, Request
 
 from analysis.errors import UnknownModel
 from analysis.types import Encoder
-from service.jobs import Jobs
 from service.settings import Settings
 from service.store import Store
 
@@ -27,8 +26,6 @@ class Services:
     settings: Settings
     encoders: Mapping[str, Encoder]
     store: Store
-    jobs: Jobs
-    run_jobs: Callable[[], None] = lambda: None  # called where a job may have come; starts what runs them here
     inference: CapacityLimiter = field(default_factory=lambda: CapacityLimiter(1))
     probe: CapacityLimiter = field(default_factory=lambda: CapacityLimiter(1))
 
@@ -55,5 +52,3 @@ def _services(request: Request) -> Services:
 
 
 Wired = Annotated[Services, Depends(_services)]
-Limit = Annotated[int, Query(ge=1, le=1000, description="the most to list")]
-Cursor = Annotated[str | None, Query(max_length=200, description="`next` of the page before; the newest when left out")]

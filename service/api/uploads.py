@@ -6,6 +6,7 @@ run or unpacked, and its name is used for its ending only.
 
 from __future__ import annotations
 
+import asyncio
 import json
 import tempfile
 from collections.abc import Mapping
@@ -25,7 +26,7 @@ from analysis.errors import BadOption, LimitExceeded
 from analysis.types import Document
 from service.api.services import Services
 from service.database import StoreError
-from service.jobs import BadUpload, UnknownMediaType
+from service.jobs import BadUpload, UnknownMediaType, UploadTooSlow
 from service.schemas import SensesRequest
 from service.settings import Settings
 
@@ -64,21 +65,8 @@ async def read(request: Request, services: Services) -> SensesRequest:
         raise UnknownMediaType(f"the body is said to be {media_type or 'nothing'!r}", remedy=f"send {known}")
     settings, query = services.settings, dict(request.query_params)
     with await services.off_loop(_spool, settings.home / "uploads") as file:
-        size = 0
-        try:
-            async for chunk in request.stream():
-                size += len(chunk)
-                if size > settings.max_upload_bytes:
-                    raise too_large(settings.max_upload_bytes)
-                await services.off_loop(_write, file, chunk)
-        except ClientDisconnect as error:
-            raise BadUpload("the body was cut short", remedy="send it again") from error
+        await _receive(request, services, file)
         return await services.off_loop(_parse, file, media_type, parameters.get(b"boundary"), query, settings)
-
-
-def too_large(limit: int) -> LimitExceeded:
-    """The body of a job has more bytes than allowed."""
-    return LimitExceeded(f"the body has more than {limit:,} bytes", remedy="send the texts in parts")
 
 
 def options() -> dict[str, Any]:
@@ -90,6 +78,23 @@ def options() -> dict[str, Any]:
         "id_field": text | {"description": "the field or column that holds an id of the text"},
     }
     return fields | about
+
+
+async def _receive(request: Request, services: Services, file: IO[bytes]) -> None:
+    """The body into the file, as far as the limits allow."""
+    most, seconds = services.settings.max_upload_bytes, services.settings.upload_seconds
+    size = 0
+    try:
+        async with asyncio.timeout(seconds):
+            async for chunk in request.stream():
+                size += len(chunk)
+                if size > most:
+                    raise LimitExceeded(f"the body has more than {most:,} bytes", remedy="send the texts in parts")
+                await services.off_loop(_write, file, chunk)
+    except TimeoutError as error:
+        raise UploadTooSlow(f"the body took more than {seconds:g} s to arrive", remedy="send it faster") from error
+    except ClientDisconnect as error:
+        raise BadUpload("the body was cut short", remedy="send it again") from error
 
 
 @cache

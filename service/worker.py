@@ -124,6 +124,7 @@ class Worker:
                     "executor_id": self.id,
                     "application_version": PARTS_VERSION,
                     "serializer": DBOSPortableJSONSerializer(),  # its own would be pickle
+                    "db_engine_kwargs": {"hide_parameters": True},
                     "use_listen_notify": False,
                     "log_level": "ERROR",
                     "console_log_level": "ERROR",
@@ -158,6 +159,9 @@ class Worker:
                     self._rows.beat(self.id)
                     beaten = time.monotonic()
                 self._reconcile()
+            except StoreError as error:
+                log.warning("the worker waits: %s", error)
+                self._stop.wait(1.0)
             except Exception:
                 log.exception("the worker could not look after its jobs")
                 self._stop.wait(1.0)
@@ -280,8 +284,8 @@ class Worker:
         while True:
             try:
                 return act()
-            except StoreError:
-                log.warning("the database does not answer; a job waits for it", exc_info=True)
+            except StoreError as error:
+                log.warning("a job waits: %s", error)
                 if self._stop.wait(wait):
                     raise Abandoned from None
                 wait = min(2 * wait, 5.0)

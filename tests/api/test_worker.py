@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import random
+import resource
 import signal
 import subprocess
 import sys
@@ -22,6 +23,7 @@ from service.jobs import Jobs
 from service.schemas import JobOut, SensesRequest
 from service.store import Store
 from tests.api.conftest import MONEY, RIVER
+from tests.conftest import Postgres
 from tests.fake import FakeEncoder
 from tests.worker_process import PART
 
@@ -171,3 +173,36 @@ def test_a_worker_that_is_told_to_stop_leaves_its_job_to_the_next(make_place: Ma
     place.begin()
     assert place.end(job).analysis == found_at_once(request).id
     assert place.parts() == (n_parts(request), n_parts(request))
+
+
+@pytest.mark.slow
+@pytest.mark.postgres
+def test_a_server_that_falls_and_comes_back_costs_nothing(make_place: MakePlace, postgres: Postgres) -> None:
+    place, request = make_place("server", lease=5), asked(6)
+    job = place.jobs.submit(request).id
+    place.begin()
+    for after in (3, 20):
+        place.until(lambda: place.parts()[1] > after)  # noqa: B023 - called here
+        postgres.restart()
+    ended = place.end(job)
+    assert (ended.status, ended.analysis) == ("done", found_at_once(request).id)
+
+
+@pytest.mark.slow
+def test_a_full_disk_holds_a_job_up_and_no_more(make_place: MakePlace) -> None:
+    place, request = make_place("file"), asked(6)
+    job = place.jobs.submit(request).id
+    process = place.begin()
+    place.until(lambda: place.parts()[1] > 3)
+    unlimited = resource.prlimit(process, resource.RLIMIT_FSIZE, (16_384, resource.RLIM_INFINITY))
+    held = place.parts()[1]
+    place.until(lambda: place.parts()[1] > held)  # a part at least that cannot be kept
+    time.sleep(1)
+    stuck = place.parts()
+    time.sleep(1)
+    assert place.parts() == stuck
+    assert stuck[1] < n_parts(request)
+    assert place.jobs.get(job).status == "running"
+    resource.prlimit(process, resource.RLIMIT_FSIZE, unlimited)
+    ended = place.end(job)
+    assert (ended.status, ended.analysis) == ("done", found_at_once(request).id)

@@ -92,7 +92,7 @@ class JobRows:
         values = {"step": step, "done": done, "total": total, "rate": rate, "beat": self._now, "attempts": 0}
         return self._change(self._own(job_id, worker), values)
 
-    def finish(self, job_id: str, worker: str, *, analysis: str) -> bool:
+    def finish(self, job_id: str, worker: str, *, analysis: str | None) -> bool:
         """The job is done; false as `progress` says."""
         values = {"status": "done", "analysis": analysis, "finished": datetime.now(UTC), "done": JOBS.c.total}
         return self._change(self._own(job_id, worker), values)

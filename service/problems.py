@@ -65,6 +65,7 @@ PHRASES = {413: "Content Too Large", 422: "Unprocessable Content"}
 MEANINGS = {
     400: "The body cannot be read as what it is said to be",
     404: "Nothing is kept under the id",
+    408: "The body took too long to arrive",
     409: "The sense model was made with a model that is not served here",
     413: "More than a limit allows: see GET /v1/models",
     415: "The body is not said to be of a kind that is read here",

@@ -226,8 +226,12 @@ class Worker:
             except Exception as error:  # noqa: BLE001 - whatever it is, the job's row says it
                 self._failed(job_id, error)
                 return
-            self._patiently(lambda: self._store.save(analysis))
-            self._patiently(lambda: self._rows.finish(job_id, self.id, analysis=analysis.id))
+            self._patiently(lambda: self._finish(job_id, analysis))
+
+    def _finish(self, job_id: str, analysis: Analysis) -> None:
+        # Both again where the second fails: the analysis may have been forgotten in between.
+        self._store.save(analysis)
+        self._rows.finish(job_id, self.id, analysis=analysis.id)
 
     def _analysed(self, job_id: str) -> Analysis:
         kept = self._patiently(lambda: self._rows.request(job_id))

@@ -55,7 +55,7 @@ LOCATION = {"Location": {"description": "the job's address", "schema": {"type": 
     "/jobs",
     status_code=202,
     response_model=JobOut,
-    responses={202: {"headers": LOCATION}, **documented(400, 413, 415, 422, 503)},
+    responses={202: {"headers": LOCATION}, **documented(400, 408, 413, 415, 422, 503)},
     openapi_extra={"requestBody": BODY, "parameters": QUERY},
 )
 async def create(
@@ -103,8 +103,8 @@ async def submit(services: Services, desk: Desk, request: SensesRequest, respons
     """The request as a job, once it is known that it can be begun; the response says where the job is."""
     services.check_model(request.model)
     await services.off_loop(texts.read, request, services.settings.for_jobs())
+    await services.off_loop(desk.run)  # first: where nothing can run it, nothing is kept
     job = await services.off_loop(desk.jobs.submit, request, key=key)
-    await services.off_loop(desk.run)
     response.headers["Location"] = f"/v1/jobs/{job.id}"
     return job
 

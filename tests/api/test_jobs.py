@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
 import time
 from collections.abc import Iterator
@@ -271,3 +272,41 @@ def test_nothing_is_left_of_what_ended(service: TestClient) -> None:
         time.sleep(0.1)
     assert left == []
     assert list((service.app.state.services.settings.home / "uploads").iterdir()) == []  # type: ignore[attr-defined]
+
+
+def call(service: TestClient, receive: Any) -> tuple[int, dict[str, Any]]:
+    """The answer of the app to a POST of a text file that arrives as `receive` says."""
+    sent: list[dict[str, Any]] = []
+    headers = [(b"content-type", b"text/plain")]
+    scope = {"type": "http", "method": "POST", "path": AT, "query_string": b"target=bank", "headers": headers}
+
+    async def send(message: dict[str, Any]) -> None:
+        sent.append(message)
+
+    asyncio.run(service.app(scope, receive, send))  # type: ignore[arg-type]
+    return sent[0]["status"], json.loads(sent[1]["body"])
+
+
+def test_a_body_that_is_cut_short_or_never_comes(service: TestClient, monkeypatch: pytest.MonkeyPatch) -> None:
+    messages = iter([{"type": "http.request", "body": b"the bank", "more_body": True}, {"type": "http.disconnect"}])
+
+    async def cut() -> dict[str, Any]:
+        return next(messages)
+
+    async def never() -> dict[str, Any]:
+        await asyncio.Event().wait()
+        raise AssertionError
+
+    settings = service.app.state.services.settings  # type: ignore[attr-defined]
+    before = settings.model_copy()
+    assert call(service, cut)[0] == 400
+    monkeypatch.setattr(settings, "upload_seconds", 0.01)
+    status, told = call(service, never)
+    assert (status, told["type"]) == (408, "urn:polyseme:problem:upload-too-slow")
+    monkeypatch.setattr(settings, "upload_seconds", before.upload_seconds)
+    (settings.home / "uploads").rmdir()
+    (settings.home / "uploads").write_bytes(b"in the way")
+    told = problem(service.post(AT, json=ASK), 503)
+    assert str(settings.home) not in json.dumps(told)
+    (settings.home / "uploads").unlink()
+    ended(service, made(service.post(AT, json=ASK)))

@@ -145,9 +145,11 @@ def test_a_worker_killed_twenty_times_goes_on_where_it_was(make_place: MakePlace
     killed_again_and_again(make_place(kind), asked(20), kills=20)
 
 
-@pytest.mark.postgres
-def test_workers_share_a_server_and_take_over_from_one_that_is_killed(make_place: MakePlace) -> None:
-    place, request = make_place("server"), asked(2)
+@pytest.mark.parametrize(
+    "kind", [pytest.param("file", marks=pytest.mark.slow), pytest.param("server", marks=pytest.mark.postgres)]
+)
+def test_workers_share_a_database_and_take_over_from_one_that_is_killed(make_place: MakePlace, kind: str) -> None:
+    place, request = make_place(kind), asked(2)
     first, second = place.begin(), place.begin()
     ids = [place.jobs.submit(request.model_copy(update={"seed": seed})).id for seed in range(2)]
     place.until(lambda: all(place.jobs.get(one).status == "running" for one in ids))

@@ -6,7 +6,7 @@ cancels, cannot undo one another. Times that are compared are of the database's 
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from datetime import UTC, datetime
 from typing import Any, Literal
 
@@ -114,9 +114,11 @@ class JobRows:
         with store_errors(), self._engine.begin() as connection:
             return bool(connection.execute(query).rowcount)
 
-    def beat(self, worker: str) -> None:
-        """The worker says that it lives."""
-        self._change((JOBS.c.worker == worker, JOBS.c.status == "running"), {"beat": self._now})
+    def beat(self, worker: str, job_ids: Collection[str]) -> None:
+        """The worker says that it lives, and works on these jobs."""
+        self._change(
+            (JOBS.c.worker == worker, JOBS.c.status == "running", JOBS.c.id.in_(list(job_ids))), {"beat": self._now}
+        )
 
     def release(self, worker: str) -> None:
         """The worker goes, and leaves its jobs to whoever comes next."""

@@ -23,7 +23,7 @@ from sqlalchemy.engine import make_url
 from analysis.errors import PolysemeError
 from analysis.pipeline import analyse
 from analysis.record import Analysis
-from analysis.types import Encoder, Progress
+from analysis.types import Encoder
 from service import problems
 from service.api import texts
 from service.database import StoreError, in_memory
@@ -32,24 +32,21 @@ from service.parts import Parts
 from service.schemas import SensesRequest
 from service.settings import Settings
 from service.store import Store
+from service.told import Abandoned, Told
 
 log = logging.getLogger(__name__)
 T = TypeVar("T")
 
 WORKFLOW = QUEUE = APPLICATION = "polyseme"
-PARTS_VERSION = "1"  # counted up when what is kept of a part changes
+PARTS_VERSION = 1  # counted up when what is kept of a part changes
 TICK = 0.25  # seconds between looks at the rows
 MOST_ATTEMPTS = 25  # a job that ends its worker each time before its next part is done is given up
 ENDED = ("SUCCESS", "ERROR", "CANCELLED", "MAX_RECOVERY_ATTEMPTS_EXCEEDED")
 _one = threading.Lock()  # DBOS has one instance a process
 
 
-class Abandoned(BaseException):
-    """This worker lets go of the job without an outcome. Not an Exception: DBOS would record one as the outcome."""
-
-
 class _Failed(BaseException):
-    """A part raised; wrapped for the same reason, so that the job's row alone says that it failed."""
+    """A part raised. Not an Exception: DBOS would record it, and it is the job's row that says so."""
 
     def __init__(self, error: Exception) -> None:
         super().__init__()
@@ -87,7 +84,7 @@ class Worker:
             try:
                 self._launch()
             except BaseException:
-                _one.release()
+                self._clear()
                 raise
             self._tending = threading.Thread(target=self._tend, name="polyseme-worker", daemon=True)
             self._tending.start()
@@ -105,13 +102,16 @@ class Worker:
                 self._rows.release(self.id)
             except StoreError:
                 log.warning("the jobs of this worker are free once their lease ends")
-            from dbos import DBOS
-
-            DBOS.destroy(destroy_registry=True)
-            if self._folder is not None:
-                self._folder.cleanup()
             self._tending = None
-            _one.release()
+            self._clear()
+
+    def _clear(self) -> None:
+        from dbos import DBOS
+
+        DBOS.destroy(destroy_registry=True)
+        if self._folder is not None:
+            self._folder.cleanup()
+        _one.release()
 
     def _launch(self) -> None:
         from dbos import DBOS, DBOSPortableJSONSerializer
@@ -122,7 +122,7 @@ class Worker:
                     "name": APPLICATION,
                     "system_database_url": self._url(),
                     "executor_id": self.id,
-                    "application_version": PARTS_VERSION,
+                    "application_version": str(PARTS_VERSION),
                     "serializer": DBOSPortableJSONSerializer(),  # its own would be pickle
                     "db_engine_kwargs": {"hide_parameters": True},
                     "use_listen_notify": False,
@@ -139,7 +139,6 @@ class Worker:
             DBOS.launch()
             DBOS.register_queue(QUEUE, worker_concurrency=1, polling_interval_sec=TICK)
         except Exception as error:
-            DBOS.destroy(destroy_registry=True)
             raise StoreError(
                 "jobs cannot be run from this database", remedy="see the log; on PostgreSQL the user makes a schema"
             ) from error
@@ -156,7 +155,7 @@ class Worker:
         while not self._stop.wait(TICK):
             try:
                 if time.monotonic() - beaten > self._settings.job_lease / 3:
-                    self._rows.beat(self.id)
+                    self._rows.beat(self.id, self._held)
                     beaten = time.monotonic()
                 self._reconcile()
             except StoreError as error:
@@ -174,7 +173,8 @@ class Worker:
         known = set()
         self._seen = {job_id: seen for job_id, seen in self._seen.items() if job_id in active}
         for flow in DBOS.list_workflows(name=WORKFLOW, load_input=False, load_output=False):
-            job_id, ended = flow.workflow_id, flow.status in ENDED
+            job_id = flow.workflow_id
+            ended = flow.status in ENDED or int(flow.app_version or 0) < PARTS_VERSION
             known.add(job_id)
             if job_id not in active and job_id in self._rows.active():
                 continue  # queued since this round began
@@ -223,6 +223,10 @@ class Worker:
                 if attempts > MOST_ATTEMPTS:
                     raise GivenUp(f"{attempts - 1} workers ended at the same part of it", remedy="send fewer texts")
                 analysis = self._analysed(job_id)
+            except StoreError as error:  # the next to take the job goes on with it, this worker or another
+                log.warning("the job %s waits for its next try: %s", job_id, error)
+                self._patiently(lambda: self._rows.disown(job_id, self.id))
+                raise Abandoned from error
             except Exception as error:  # noqa: BLE001 - whatever it is, the job's row says it
                 self._failed(job_id, error)
                 return
@@ -234,39 +238,16 @@ class Worker:
         self._rows.finish(job_id, self.id, analysis=analysis.id)
 
     def _analysed(self, job_id: str) -> Analysis:
-        kept = self._patiently(lambda: self._rows.request(job_id))
-        if kept is None:
+        kept, row = self._rows.request(job_id), self._rows.get(job_id)
+        if kept is None or row is None:
             raise Abandoned
         request = SensesRequest.model_validate_json(zlib.decompress(kept))
         limits = self._settings.for_jobs()
         documents = texts.to_documents(request.texts, limits)
-        told = _Told(self._rows, job_id, self.id, request)
-        parts = Parts(self._encoders[request.model or self._settings.model], self._keep(job_id, told), self._go_on)
+        told = Told(self._rows, job_id, self.id, request, row["done"])
+        parts = Parts(self._encoders[request.model or self._settings.model], _keep(told), self._go_on)
         with texts.placing(documents):
             return analyse(parts, documents, request.target, request.options(), pairs=limits.pairs, watch=told.watch)
-
-    def _keep(self, job_id: str, told: _Told) -> Callable[[str, Callable[[], str]], str]:
-        from dbos import DBOS
-
-        def keep(name: str, work: Callable[[], str]) -> str:
-            def part() -> str:
-                with told.working():
-                    try:
-                        return work()
-                    except Exception as error:
-                        raise _Failed(error) from error
-
-            try:
-                kept: str = DBOS.run_step({"name": name}, part)
-                return kept
-            except _Failed as failed:
-                raise failed.error from None
-            except Exception as error:  # the part is done, but cannot be kept: a full disk, a lost database
-                log.exception("a part of the job %s could not be kept; it is tried again", job_id)
-                self._patiently(lambda: self._rows.disown(job_id, self.id))
-                raise Abandoned from error
-
-        return keep
 
     def _go_on(self) -> None:
         if self._stop.is_set():
@@ -299,52 +280,25 @@ class GivenUp(PolysemeError):
     """A job that no worker survives."""
 
 
-class _Told:
-    """What is told of a job's progress: readings done and to do, and how many a second were read anew."""
+def _keep(told: Told) -> Callable[[str, Callable[[], str]], str]:
+    """What keeps a part as a step of the workflow that runs."""
+    from dbos import DBOS
 
-    def __init__(self, rows: JobRows, job_id: str, worker: str, request: SensesRequest) -> None:
-        self._rows, self._job_id, self._worker = rows, job_id, worker
-        self._request = request
-        self._done = self._announced = self._expected = 0
-        row = rows.get(job_id)
-        self._shown = row["done"] if row else 0  # parts that are handed back do not count down first
-        self._fresh, self._spent, self._worked = 0, 0.0, False
+    def keep(name: str, work: Callable[[], str]) -> str:
+        def part() -> str:
+            try:
+                with told.working():
+                    return work()
+            except Exception as error:
+                raise _Failed(error) from error
 
-    def watch(self, step: str, total: int) -> Progress:
-        """A `Watch` (analysis/pipeline.py)."""
-        if not self._expected:  # the first step reads every usage; occlusion then reads some of them again and again
-            again = self._request.budget if self._request.drivers == "occlusion" else 0
-            self._expected = total + again * min(total, self._request.explained)
-        self._announced += total
-
-        def progress(done: int) -> None:
-            self._done += done
-            if self._worked:
-                self._fresh += done
-                self._worked = False
-            self._tell(step)
-
-        self._tell(step)
-        return progress
-
-    def working(self) -> _Told:
-        return self
-
-    def __enter__(self) -> None:
-        self._begun = time.monotonic()
-
-    def __exit__(self, *_: object) -> None:
-        self._spent += time.monotonic() - self._begun
-        self._worked = True
-
-    def _tell(self, step: str) -> None:
-        self._shown = max(self._shown, self._done)
-        total = max(self._expected, self._announced, self._shown)
-        rate = self._fresh / self._spent if self._fresh else None
         try:
-            told = self._rows.progress(self._job_id, self._worker, step=step, done=self._shown, total=total, rate=rate)
-        except StoreError:
-            log.warning("the progress of the job %s could not be told", self._job_id)
-            return
-        if not told:
-            raise Abandoned
+            kept: str = DBOS.run_step({"name": name}, part)
+            return kept
+        except _Failed as failed:
+            raise failed.error from None
+        except Exception as error:  # the part is done, but cannot be kept: a full disk, a lost database
+            log.exception("a part could not be kept")
+            raise StoreError("a part of the job could not be kept", remedy="see the log") from error
+
+    return keep

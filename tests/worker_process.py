@@ -1,12 +1,13 @@
-"""Workers as processes, for tests that kill them: `python -m tests.worker_process URL HOME LOG LEASE`.
+"""Workers as processes, for tests that kill them: `python -m tests.worker_process`.
 
-For each line on standard input a worker is begun, and its process id printed. They are forked, since a new process
-takes seconds to import everything. A worker reads as the fake encoder does, but slowly, and writes a line to LOG for
-each part before and after it is done.
+For each line on standard input, a JSON list [URL, HOME, LOG, LEASE], a worker is begun, and its process id printed.
+They are forked, since a new process takes seconds to import everything. A worker reads as the fake encoder does, but
+slowly, and writes a line to LOG for each part before and after it is done.
 """
 
 from __future__ import annotations
 
+import json
 import os
 import signal
 import sys
@@ -39,28 +40,28 @@ class Slow(FakeEncoder):
         return found
 
 
-def work(url: str, home: str, log: str, lease: str) -> None:
+def work(url: str, home: str, log: str, lease: float) -> None:
     stop = threading.Event()
     signal.signal(signal.SIGTERM, lambda *_: stop.set())
     parts.PART, worker.TICK = PART, 0.03
     store = Store(url)
     encoder = Slow(os.open(log, os.O_WRONLY | os.O_APPEND | os.O_CREAT))
-    running = worker.Worker(store, {"fake": encoder}, Settings(home=Path(home), model="fake", job_lease=float(lease)))
+    running = worker.Worker(store, {"fake": encoder}, Settings(home=Path(home), model="fake", job_lease=lease))
     running.start()
     stop.wait()
     running.stop()
     store.close()
 
 
-def main(arguments: list[str]) -> None:
+def main() -> None:
     signal.signal(signal.SIGCHLD, signal.SIG_IGN)  # what has ended is gone
     import dbos  # noqa: F401 - so that no worker needs to
 
-    for _ in sys.stdin:
+    for line in sys.stdin:
         child = os.fork()
         if child == 0:
             try:
-                work(*arguments)
+                work(*json.loads(line))
             except BaseException:  # noqa: BLE001 - the child ends here, whatever it is
                 traceback.print_exc()
                 os._exit(1)
@@ -69,4 +70,4 @@ def main(arguments: list[str]) -> None:
 
 
 if __name__ == "__main__":
-    main(sys.argv[1:])
+    main()

@@ -97,13 +97,17 @@ def test_a_job_is_taken_over_once_its_worker_is_silent(jobs: Jobs, rows: JobRows
     assert not rows.adopt(job, "one", 60), "it has just said that it lives"
     with store.engine.begin() as connection:
         connection.execute(update(JOBS).values(beat=JOBS.c.beat - 61))
-    rows.beat("two")
+    rows.beat("two", [job])
     assert not rows.adopt(job, "two", 60), "another has it"
     with ThreadPoolExecutor(4) as pool:
         assert sum(pool.map(lambda _: rows.adopt(job, "one", 60), range(8))) == 1
     with store.engine.begin() as connection:
         connection.execute(update(JOBS).values(beat=JOBS.c.beat - 61))
-    rows.beat("one")
+    rows.beat("one", ["other"])
+    assert rows.adopt(job, "one", 60), "it works on others"
+    with store.engine.begin() as connection:
+        connection.execute(update(JOBS).values(beat=JOBS.c.beat - 61))
+    rows.beat("one", ["other", job])
     assert not rows.adopt(job, "one", 60), "it lives after all"
     rows.release("two")
     assert not rows.adopt(job, "one", 60)

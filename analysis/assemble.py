@@ -5,15 +5,22 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
+from functools import partial
 from importlib.metadata import version
+from itertools import combinations
+from typing import Any, Literal, NamedTuple
 
 import numpy as np
 
 from analysis import senses, stability
-from analysis.drivers import Method, by_sense
+from analysis.drivers import methods
+from analysis.drivers.response import Response
+from analysis.drivers.words import by_sense, contrast
 from analysis.record import (
     SCHEMA_VERSION,
     Analysis,
+    Contrast,
+    Faithfulness,
     Notice,
     Provenance,
     Sense,
@@ -24,9 +31,10 @@ from analysis.record import (
     WordDriver,
     to_json,
 )
-from analysis.text import Found, Match
-from analysis.types import Assignment, Attribution, FloatArray, ModelInfo, Operator, SenseModel, Usages
+from analysis.text import FUNCTION_WORDS, Found, Match, lemma
+from analysis.types import Assignment, Attribution, FloatArray, ModelInfo, SenseModel, Usages
 
+DriverForm = Literal["surface", "lemma"]
 LIBRARIES = ("polyseme", "torch", "transformers", "tokenizers", "scikit-learn", "numpy", "simplemma")
 
 
@@ -36,8 +44,10 @@ class Options:
 
     match      "lemma" ("bank" finds "Banks") or "exact";  language  of the lemmas
     n_senses   None: from the data;  threshold  the confidence, 0..1, below which a usage gets no sense
-    drivers    "occlusion", "attention" or "none";  operator  "delete" or "mask";  budget  words tried a usage
+    drivers    a name of `drivers.methods.NAMES`, or "none";  budget  words that the default method settles a usage
     explained  the most usages explained: a seeded sample, shared out over the senses, where there are more
+    faithfulness  the most of these whose drivers are put to the test; 0 for none
+    driver_form   "surface" or "lemma": what counts as the same word in the drivers of a sense
     pairs      the most pairs of usages to list in the static comparison
     """
 
@@ -45,20 +55,28 @@ class Options:
     language: str = "en"
     n_senses: int | None = None
     threshold: float = 0.0
-    drivers: Method = "occlusion"
-    operator: Operator = "delete"
-    budget: int = 16
+    drivers: str = methods.DEFAULT
+    budget: int = methods.BUDGET
     explained: int = 100
+    faithfulness: int = 20
+    driver_form: DriverForm = "surface"
     pairs: int = 0
     seed: int = 0
+
+
+class Explained(NamedTuple):
+    """The attributions by index of the usage, and the test of a sample of them; None where there was none."""
+
+    attributions: Mapping[int, Attribution]
+    faithfulness: tuple[Faithfulness, ...] | None
 
 
 def assemble(
     found: Found,
     usages: Usages,
-    model: SenseModel,
+    response: Response,
     assignment: Assignment,
-    attributions: Mapping[int, Attribution],
+    explained: Explained,
     comparison: StaticComparison | None,
     held: stability.Stability | None,
     *,
@@ -67,20 +85,22 @@ def assemble(
     info: ModelInfo,
     passes: dict[str, int],
 ) -> Analysis:
-    """The Analysis of N usages; `attributions` by index of the usage. Its id is the SHA-256 of its content."""
-    represented = senses.represent(usages.vectors, usages.context)
+    """The Analysis of N usages, whose nearest senses the `response` has. Its id is the SHA-256 of its content."""
+    represented, model = senses.represent(usages.vectors, usages.context), response.model
+    attributions = explained.attributions
     analysis = Analysis(
         schema_version=SCHEMA_VERSION,
         id="",
         target=target,
         verdict=senses.verdict(model, len(usages)),
-        senses=_senses(represented, model, assignment, attributions, held),
-        usages=_usages(usages, represented, model, assignment, attributions),
+        senses=_senses(represented, model, assignment, attributions, held, options),
+        usages=_usages(usages, represented, response, assignment, attributions),
         stability=held and Stability(*map(_rounded, held[:3])),
-        faithfulness=None,
+        faithfulness=explained.faithfulness,
         static=comparison,
         warnings=_warnings(found, target, len(usages), len(attributions), options),
         provenance=_provenance(model, options, info, len(attributions), passes),
+        contrasts=_contrasts(response, attributions, options),
     )
     return replace(analysis, id=hashlib.sha256(to_json(analysis).encode()).hexdigest()[:20])
 
@@ -110,10 +130,15 @@ def _senses(
     assignment: Assignment,
     attributions: Mapping[int, Attribution],
     held: stability.Stability | None,
+    options: Options,
 ) -> tuple[Sense, ...]:
     explained = [i for i in attributions if assignment.sense[i] >= 0]
     words = by_sense(
-        [attributions[i] for i in explained], [int(assignment.sense[i]) for i in explained], len(model.senses)
+        [attributions[i] for i in explained],
+        [int(assignment.sense[i]) for i in explained],
+        len(model.senses),
+        ids=[f"u{i}" for i in explained],
+        **_words(options),
     )
     typical = senses.exemplars(represented, assignment, model)
     n, sizes = len(represented), np.bincount(assignment.sense[assignment.sense >= 0], minlength=len(model.senses))
@@ -131,6 +156,26 @@ def _senses(
     )
 
 
+def _contrasts(
+    response: Response, attributions: Mapping[int, Attribution], options: Options
+) -> tuple[Contrast, ...] | None:
+    """For each two senses what tells them apart; None where the method cannot say."""
+    if not any(attribution.on_senses is not None for attribution in attributions.values()):
+        return None
+    of, nearest = list(attributions.values()), [int(response.sense[i]) for i in attributions]
+    ids, names = [f"u{i}" for i in attributions], response.model.senses
+    return tuple(
+        Contrast((names[a], names[b]), contrast(of, nearest, (a, b), ids=ids, **_words(options)))
+        for a, b in combinations(range(len(names)), 2)
+    )
+
+
+def _words(options: Options) -> dict[str, Any]:
+    """What counts as the same word, and which words say little by themselves."""
+    form = partial(lemma, language=options.language) if options.driver_form == "lemma" else str.lower
+    return {"form": form, "function_words": FUNCTION_WORDS.get(options.language, frozenset())}
+
+
 def _label(name: str, words: tuple[SenseDriver, ...]) -> str:
     return ", ".join(driver.word for driver in words[:3]) or name
 
@@ -138,15 +183,19 @@ def _label(name: str, words: tuple[SenseDriver, ...]) -> str:
 def _usages(
     usages: Usages,
     represented: FloatArray,
-    model: SenseModel,
+    response: Response,
     assignment: Assignment,
     attributions: Mapping[int, Attribution],
 ) -> tuple[Usage, ...]:
-    points = sense_map(represented)
+    points, names = sense_map(represented), response.model.senses
+    chances = response.probabilities(usages.vectors, usages.context, np.arange(len(usages)))
+    runners_up = response.runner_up(chances)
     records = []
     for i, occurrence in enumerate(usages.occurrences):
         low, high = window(usages, i)
-        sense = int(assignment.sense[i])
+        sense, nearest, second = int(assignment.sense[i]), int(response.sense[i]), int(runners_up[i])
+        attribution = attributions.get(i)
+        rival = None if attribution is None or second < 0 else second
         records.append(
             Usage(
                 id=f"u{i}",
@@ -155,11 +204,21 @@ def _usages(
                 text_start=low,
                 start=occurrence.start - low,
                 end=occurrence.end - low,
-                sense=None if sense < 0 else model.senses[sense],
+                sense=None if sense < 0 else names[sense],
                 confidence=_rounded(assignment.confidence[i]),
-                drivers=_word_drivers(attributions[i], low) if i in attributions else None,
+                drivers=None if attribution is None else word_drivers(attribution, low, nearest, rival),
                 map=None if points is None else (_rounded(points[i, 0]), _rounded(points[i, 1])),
-                flags=_flags(window=high - low < len(occurrence.text), abstained=sense < 0),
+                flags=_flags(
+                    {
+                        "window": high - low < len(occurrence.text),
+                        "abstained": sense < 0,
+                        "no-context": attribution is not None and not attribution.words,
+                    }
+                ),
+                explains=None if attribution is None else names[nearest],
+                runner_up=None if rival is None else names[rival],
+                margin=None if rival is None else _rounded(chances[i, nearest] - chances[i, rival]),
+                gap=None if attribution is None or attribution.gap is None else _rounded(attribution.gap),
             )
         )
     return tuple(records)
@@ -172,13 +231,17 @@ def window(usages: Usages, i: int) -> tuple[int, int]:
     return (0 if not text[:low].strip() else low), (len(text) if not text[high:].strip() else high)
 
 
-def _flags(**raised: bool) -> tuple[str, ...]:
+def _flags(raised: Mapping[str, bool]) -> tuple[str, ...]:
     return tuple(name for name, is_raised in raised.items() if is_raised)
 
 
-def _word_drivers(attribution: Attribution, low: int) -> tuple[WordDriver, ...]:
-    """The words that were tried, strongest first."""
-    tried = [k for k in np.argsort(-attribution.effects, kind="stable") if not np.isnan(attribution.effects[k])]
+def word_drivers(attribution: Attribution, low: int, sense: int, rival: int | None) -> tuple[WordDriver, ...]:
+    """The words that were tried, strongest first; `low` is where the text begins that offsets are to count from.
+
+    The margin is that of the index `sense` over the `rival`.
+    """
+    tried = [k for k in attribution.ranking if not np.isnan(attribution.effects[k])]
+    every = attribution.on_senses
     return tuple(
         WordDriver(
             word=attribution.words[k].text,
@@ -186,6 +249,7 @@ def _word_drivers(attribution: Attribution, low: int) -> tuple[WordDriver, ...]:
             end=attribution.words[k].end - low,
             effect=_rounded(attribution.effects[k]),
             attention=_rounded(attribution.attention[k]),
+            margin=None if every is None or rival is None else _rounded(every[k, sense] - every[k, rival]),
         )
         for k in tried
     )
@@ -227,12 +291,14 @@ def _provenance(
         n_senses=options.n_senses,
         threshold=options.threshold,
         drivers=options.drivers,
-        operator=options.operator,
+        operator=methods.METHODS[options.drivers].operator if options.drivers in methods.METHODS else None,
         budget=options.budget,
         explained=n_explained,
         seed=options.seed,
         passes=passes,
         versions=versions(),
+        faithfulness=options.faithfulness,
+        driver_form=options.driver_form,
     )
 
 

@@ -58,11 +58,15 @@ def pool_queries(weights: FloatArray, unit_of: IntArray, n_units: int) -> FloatA
     return pooled
 
 
+def pool(weights: FloatArray, unit_of: IntArray, n_units: int) -> FloatArray:
+    """(..., T, T) -> (..., W, W): both of these; rows still sum to 1."""
+    return pool_queries(pool_keys(weights, unit_of, n_units), unit_of, n_units)
+
+
 def by_word(attention: Attention) -> Attention:
     """(L, H, T, T) -> (L, H, W, W): sum over key pieces, mean over query pieces. Special tokens stay, flagged."""
     units, unit_of = join_pieces(attention.units, attention.text, words(attention.text))
-    weights = pool_queries(pool_keys(attention.weights, unit_of, len(units)), unit_of, len(units))
-    return replace(attention, units=units, weights=weights)
+    return replace(attention, units=units, weights=pool(attention.weights, unit_of, len(units)))
 
 
 def select(attention: Attention, layers: Sequence[int] | None, heads: Sequence[int] | None) -> Attention:
@@ -94,6 +98,18 @@ def mean_matrix(attention: Attention) -> FloatArray:
     """(W, W): the mean over the layers and heads that are there; rows still sum to 1."""
     mean: FloatArray = attention.weights.mean(axis=(0, 1))
     return mean
+
+
+def rollout(weights: FloatArray) -> FloatArray:
+    """(L, H, W, W) -> (W, W): how much of each input reaches each output if states mixed as attention does.
+
+    At each layer the mean over heads, half of it and half the residual, multiplied from the first layer up; rows sum
+    to 1 (Abnar and Zuidema 2020, "Quantifying attention flow in transformers").
+    """
+    reached = np.eye(weights.shape[-1], dtype=weights.dtype)
+    for layer in weights.mean(axis=1):
+        reached = (layer + np.eye(len(layer), dtype=layer.dtype)) / 2 @ reached
+    return reached
 
 
 def without_special(attention: Attention) -> tuple[Attention, float]:

@@ -9,15 +9,16 @@ from typing import NamedTuple
 
 import numpy as np
 
-from analysis import drivers, senses, stability, static
-from analysis.assemble import Options, assemble
+from analysis import senses, stability, static
+from analysis.assemble import Explained, Options, assemble
+from analysis.drivers import faithfulness, methods
+from analysis.drivers.response import Response
 from analysis.errors import BadOption
 from analysis.record import Analysis
 from analysis.same_sense import for_encoder, same_sense
-from analysis.text import find
+from analysis.text import FUNCTION_WORDS, find
 from analysis.types import (
     Assignment,
-    Attribution,
     Document,
     Encoder,
     FloatArray,
@@ -81,7 +82,7 @@ def induced(
     watch: Watch = unwatched,
 ) -> Induced:
     """`analyse`, with the arrays behind the Analysis."""
-    _check(options)
+    _check(options, encoder)
     passes: Counter[str] = Counter()
     watch = _counting(passes, watch)
     found = find(documents, target, match=options.match, language=options.language)
@@ -106,26 +107,14 @@ def induced(
     )
 
     # A usage that abstains is explained by its nearest sense.
-    explained = sample(nearest.sense, options.explained, options.seed)
-    attributions: tuple[Attribution, ...] = ()
-    if options.drivers != "none":
-        shown = _detailed(encoder, usages, explained, watch)
-        attributions = drivers.explain(
-            encoder,
-            shown,
-            model,
-            Assignment(nearest.sense[explained], nearest.confidence[explained]),
-            method=options.drivers,
-            operator=options.operator,
-            budget=options.budget,
-            progress=watch("occlude", drivers.passes(shown, method=options.drivers, budget=options.budget)),
-        )
+    response = Response(model, nearest.sense, represented)
+    explained = _explained(encoder, usages, response, options, watch)
     analysis = assemble(
         found,
         usages,
-        model,
+        response,
         assignment,
-        dict(zip(explained.tolist(), attributions, strict=False)),
+        explained,
         comparison,
         held,
         target=target,
@@ -134,6 +123,40 @@ def induced(
         passes=dict(passes),
     )
     return Induced(analysis, found.occurrences, represented, model, assignment)
+
+
+def _explained(encoder: Encoder, usages: Usages, response: Response, options: Options, watch: Watch) -> Explained:
+    """The drivers of a sample of the usages, and the test of a sample of these."""
+    if options.drivers == "none":
+        return Explained({}, None)
+    chosen = sample(response.sense, options.explained, options.seed)
+    shown, about = _detailed(encoder, usages, chosen, watch), response.take(chosen.tolist())
+    cost = methods.passes(encoder, shown, method=options.drivers, budget=options.budget)
+    attributions = methods.explain(
+        encoder,
+        shown,
+        about,
+        method=options.drivers,
+        budget=options.budget,
+        function_words=FUNCTION_WORDS.get(options.language, ()),
+        progress=watch("explain", cost),
+    )
+    by_usage = dict(zip(chosen.tolist(), attributions, strict=True))
+    # With one sense there is nothing to choose, and so nothing to prove.
+    if not options.faithfulness or len(response.model.senses) < 2:
+        return Explained(by_usage, None)
+    tested = sample(about.sense, options.faithfulness, options.seed).tolist()
+    return Explained(
+        by_usage,
+        faithfulness.faithfulness(
+            encoder,
+            shown.take(tested),
+            [attributions[i] for i in tested],
+            about.take(tested),
+            seed=options.seed,
+            progress=watch("test the drivers", faithfulness.passes(len(tested), encoder)),
+        ),
+    )
 
 
 def _number(usages: Usages, given: int | None, digest: str, pairs: Path | None) -> int | None:
@@ -177,9 +200,15 @@ def _detailed(encoder: Encoder, usages: Usages, indices: IntArray, watch: Watch)
     return _read(encoder, chosen, watch("read in detail", len(chosen)), in_detail=True)
 
 
-def _check(options: Options) -> None:
-    drivers.check_method(options.drivers)
+def _check(options: Options, encoder: Encoder) -> None:
+    if options.drivers != "none":
+        methods.check_method(options.drivers, encoder)
+    methods.check_budget(options.budget)
     senses.check_threshold(options.threshold)
+    if options.faithfulness < 0:
+        raise BadOption(
+            f"{options.faithfulness} usages cannot be tested", remedy="give 0 or more", where=("faithfulness",)
+        )
     if options.explained < 1:
         raise BadOption("no usage to explain", remedy="give 1 or more, or drivers 'none'", where=("explained",))
 

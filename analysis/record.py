@@ -22,8 +22,10 @@ Verdict = Literal["several senses", "one sense", "too little data"]
 class WordDriver:
     """A context word of one usage. `effect` is the drop in the probability of the usage's sense without the word.
 
-    `start` and `end` are offsets into the usage's `text`. A negative effect argues against the sense. `attention` is
-    the target's attention to the word, mean over layers and heads: a hypothesis, where the effect is the measurement.
+    `start` and `end` are offsets into the usage's `text`. A negative effect argues against the sense. `margin` is the
+    drop in the sense's lead over the usage's runner-up: why this sense and not that; null where the method cannot tell.
+    `attention` is the target's attention to the word, mean over layers and heads: a hypothesis, where the effect is the
+    measurement. Methods other than occlusion have effects of their own unit (see `polyseme senses --help`).
     """
 
     word: str
@@ -31,13 +33,15 @@ class WordDriver:
     end: int
     effect: float
     attention: float
+    margin: float | None = None
 
 
 @dataclass(frozen=True, slots=True)
 class SenseDriver:
     """A word over all explained usages of a sense: mean effect, its 95 % interval (null at support 1), support.
 
-    `support` is the number of usages that the word was tried in.
+    `support` is the number of usages that the word was tried in, `exemplars` the ids of those where it did most.
+    `specificity` is 1 for a word of this sense only, 0 for one that is as usual elsewhere; null in a contrast.
     """
 
     word: str
@@ -45,6 +49,16 @@ class SenseDriver:
     low: float | None
     high: float | None
     support: int
+    specificity: float | None = None
+    exemplars: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Contrast:
+    """Why the first of two senses and not the second: a positive effect speaks for the first, a negative against it."""
+
+    senses: tuple[str, str]
+    drivers: tuple[SenseDriver, ...]
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,7 +84,12 @@ class Usage:
 
     `text` is what the model read: the whole text, or for a long one the window around the target, which begins at
     code point `text_start` of the source. `sense` is null where the model abstains. `drivers` is null where the usage
-    was not explained. `map` places the usage on the sense map (two principal axes). `flags`: "window", "abstained".
+    was not explained. `map` places the usage on the sense map (two principal axes). `flags`: "window", "abstained",
+    "no-context" (nothing but the target, so there are no drivers).
+
+    The drivers are about the sense `explains`, the nearest one where the model abstains; `margin` is its probability
+    less that of the `runner_up`. `gap` is what a method by gradients leaves unexplained: the change along its path less
+    the sum of the effects. All are null where the usage was not explained.
     """
 
     id: str
@@ -84,6 +103,10 @@ class Usage:
     drivers: tuple[WordDriver, ...] | None
     map: tuple[float, float] | None
     flags: tuple[str, ...]
+    explains: str | None = None
+    runner_up: str | None = None
+    margin: float | None = None
+    gap: float | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -149,6 +172,46 @@ class Stability:
 
 
 @dataclass(frozen=True, slots=True)
+class Estimate:
+    """A mean over usages, and its 95 % bootstrap interval; null for a single usage."""
+
+    value: float
+    low: float | None
+    high: float | None
+
+
+@dataclass(frozen=True, slots=True)
+class Measures:
+    """Drops in the probability of the sense, mean over fractions of the context's words (DeYoung et al. 2020).
+
+    comprehensiveness  when the top words go: the more, the more they mattered
+    sufficiency        when only the top words stay: the less, the more they were enough
+    """
+
+    comprehensiveness: Estimate
+    sufficiency: Estimate
+
+
+@dataclass(frozen=True, slots=True)
+class Faithfulness:
+    """Whether the drivers of `n` usages drive: both measures beside those of as many random words.
+
+    `operator` says how words were taken away, "delete" or "mask"; `level` is "analysis" or a sense's id; `advantage` is
+    the comprehensiveness less random's. The drivers beat chance where its interval lies above 0.
+    """
+
+    method: str
+    operator: str
+    level: str
+    n: int
+    fractions: tuple[float, ...]
+    comprehensiveness: Estimate
+    sufficiency: Estimate
+    random: Measures
+    advantage: Estimate
+
+
+@dataclass(frozen=True, slots=True)
 class Notice:
     """Something the caller should know: `kind` for programs, `message` for people, the texts that it concerns."""
 
@@ -161,7 +224,7 @@ class Notice:
 class Provenance:
     """Everything needed to do it again: the model by digest, the options, the versions, and what it cost.
 
-    `passes` counts texts through the model, by what they were for.
+    `passes` counts texts through the model, by what they were for; a gradient counts as three.
     """
 
     model: str
@@ -178,12 +241,14 @@ class Provenance:
     n_senses: int | None
     threshold: float
     drivers: str
-    operator: str
+    operator: str | None
     budget: int
     explained: int
     seed: int
     passes: dict[str, int]
     versions: dict[str, str]
+    faithfulness: int = 0
+    driver_form: str = "surface"
 
 
 @dataclass(frozen=True, slots=True)
@@ -197,10 +262,11 @@ class Analysis:
     senses: tuple[Sense, ...]
     usages: tuple[Usage, ...]
     stability: Stability | None
-    faithfulness: None
+    faithfulness: tuple[Faithfulness, ...] | None
     static: StaticComparison | None
     warnings: tuple[Notice, ...]
     provenance: Provenance
+    contrasts: tuple[Contrast, ...] | None = None
 
 
 _ANALYSIS = TypeAdapter(Analysis)

@@ -49,6 +49,16 @@ def represent(vectors: FloatArray, context: FloatArray) -> FloatArray:
     return unit(both).astype(np.float32)
 
 
+def represent_backward(vectors: FloatArray, context: FloatArray, slope: Matrix) -> tuple[FloatArray, FloatArray]:
+    """How a number changes by `vectors` and by `context`, f32 (N, D) each, if it changes by `slope` (N, 2D) with what
+    `represent` makes of them. A context of zeros changes nothing."""
+    width = vectors.shape[1]
+    length = np.sqrt(1 + CONTEXT_WEIGHT**2 * context.any(axis=1, keepdims=True))
+    to_vectors = _unit_backward(vectors, slope[:, :width] / length)
+    to_context = _unit_backward(context, slope[:, width:] * CONTEXT_WEIGHT / length)
+    return to_vectors, to_context
+
+
 def check_n_senses(n_senses: int | None, n_usages: int) -> None:
     """Raise BadOption unless `n_senses` is None or within 1 .. `n_usages`."""
     if n_senses is not None and not 1 <= n_senses <= n_usages:
@@ -105,12 +115,16 @@ def own_probabilities(
     row that took part in the centroid: the usage itself, unless `represented` is a changed reading of it. A sense of
     one usage keeps its centroid, as there is no other evidence.
     """
-    rows = np.asarray(represented if member is None else member, dtype=np.float64)
-    whole = model.sizes[sense, None] * model.centroids[sense].astype(np.float64)
-    others = np.where(model.sizes[sense, None] > 1, whole - rows, whole)
     cosines = (unit(represented) @ unit(model.centroids).T).astype(np.float64)
-    cosines[np.arange(len(sense)), sense] = (unit(represented) * unit(others)).sum(axis=1)
+    own = own_centroids(model, sense, represented if member is None else member)
+    cosines[np.arange(len(sense)), sense] = (unit(represented) * own).sum(axis=1)
     return _softmax(cosines, model.temperature)
+
+
+def own_centroids(model: SenseModel, sense: IntArray, member: FloatArray) -> Matrix:
+    """(N, R): the unit centroid of each usage's `sense` without the usage, whose row in it is `member` (N, R)."""
+    whole = model.sizes[sense, None] * model.centroids[sense].astype(np.float64)
+    return unit(np.where(model.sizes[sense, None] > 1, whole - member.astype(np.float64), whole))
 
 
 def fit(
@@ -219,6 +233,14 @@ def separation(vectors: FloatArray, sense: IntArray, *, seed: int = 0) -> Separa
         auc = float((ranks - n_same * (n_same + 1) / 2) / (n_same * n_other))
         apart = silhouette(cosine_distance(rows), labels)
     return Separation(within, between, auc, apart)
+
+
+def _unit_backward(rows: FloatArray, slope: Matrix) -> FloatArray:
+    """By each row, f32 (N, D), what changes by `slope` with `unit` of it: only what is across the row counts."""
+    directions, lengths = unit(rows), np.linalg.norm(rows, axis=1, keepdims=True)
+    across = slope - (slope * directions).sum(axis=1, keepdims=True) * directions
+    changed: FloatArray = (across / np.where(lengths > 0, lengths, np.inf)).astype(np.float32)
+    return changed
 
 
 def _softmax(cosines: Matrix, temperature: float) -> FloatArray:

@@ -20,6 +20,21 @@ from analysis.errors import BadOption, TargetNotFound
 from analysis.types import Document, Occurrence, Unit
 
 Match = Literal["lemma", "exact"]
+_ENGLISH = """
+a an the this that these those each every either neither some any no all both half such what which whose
+i me my mine myself we us our ours ourselves you your yours yourself yourselves he him his himself she her hers herself
+it its itself they them their theirs themselves one ones who whom someone anyone everyone nobody something anything
+everything nothing
+am is are was were be been being have has had having do does did doing done can could may might must shall should will
+would ought
+and or but nor so yet if because although though while whereas unless until since when where whether as than
+about above across after against along among around at before behind below beneath beside between beyond by despite
+down during except for from in inside into like near of off on onto out outside over past per through throughout to
+toward towards under up upon via with within without
+not there here then now also just only very too quite rather s t
+"""
+# Words that join others and say little by themselves: the closed classes of a language (Quirk et al. 1985, 2.40).
+FUNCTION_WORDS = {"en": frozenset(_ENGLISH.split())}
 
 
 @dataclass(frozen=True, slots=True)

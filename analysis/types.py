@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import Literal, Protocol
+from typing import Literal, NamedTuple, Protocol
 
 import numpy as np
 from numpy.typing import NDArray
@@ -17,6 +17,7 @@ from analysis.errors import BadSpan
 FloatArray = NDArray[np.float32]
 IntArray = NDArray[np.int64]
 Operator = Literal["delete", "mask"]
+Path = Literal["gates", "mask", "zero"]
 Progress = Callable[[int], None]  # told how many more readings are done
 
 
@@ -204,15 +205,21 @@ class Attribution:
     """What each context word did to one usage's sense.
 
     words     (W) the context words, the target and special tokens left out
-    effects   f32 (W): drop in the probability of the assigned sense without the word; NaN where it was not tried
+    effects   f32 (W), in the method's unit, positive where the word speaks for the sense; NaN where it was not tried
+    ranking   int (W): all of the words, the one that drives most first
     attention f32 (W): the target's attention to the word, mean over layers and heads
+    on_senses f32 (W, K) or None: the drop in each sense's probability without the word; NaN where it was not tried
+    gap       what the response changes along a path beyond the sum of the effects; None for methods without a path
     """
 
     occurrence: Occurrence
     words: tuple[Unit, ...]
     effects: FloatArray
+    ranking: IntArray
     attention: FloatArray
     method: str
+    on_senses: FloatArray | None = None
+    gap: float | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -233,11 +240,40 @@ class ModelInfo:
     causal: bool
 
 
+class Respond(Protocol):
+    """A number for each of n readings, and how it changes: what a gradient is the gradient of."""
+
+    def __call__(
+        self, vectors: FloatArray, context: FloatArray, which: IntArray
+    ) -> tuple[FloatArray, FloatArray, FloatArray]:
+        """The number (n), and its derivatives by `vectors` and by `context`, f32 (n, D) as these are.
+
+        `which` (n) says whose reading each is.
+        """
+        ...
+
+
+class Gradients(NamedTuple):
+    """What a path from nothing to the whole text adds to a response, word by word.
+
+    effects  for each usage f32 (W_i) over its words
+    ends     f32 (N, 2): the response at the beginning of the path and at its end; None where it was not asked for
+    """
+
+    effects: tuple[FloatArray, ...]
+    ends: FloatArray | None
+
+
 class Encoder(Protocol):
     """Reads texts with one pretrained model. Tests have a fake of it; `analysis/model/encoder.py` the real one."""
 
     @property
     def info(self) -> ModelInfo: ...
+
+    @property
+    def has_mask(self) -> bool:
+        """Whether it has a mask token."""
+        ...
 
     def encode(
         self,
@@ -252,6 +288,33 @@ class Encoder(Protocol):
 
     def attention(self, text: str) -> Attention:
         """(L, H, T, T) over the subwords of one text, special tokens included."""
+        ...
+
+    def word_attention(self, occurrence: Occurrence) -> Attention:
+        """(L, H, W, W) over the words that `encode` reads of an occurrence."""
+        ...
+
+    def gradients(
+        self,
+        occurrences: Sequence[Occurrence],
+        respond: Respond,
+        *,
+        path: Path,
+        points: Sequence[float],
+        ends: bool = False,
+        progress: Progress = silent,
+    ) -> Gradients:
+        """The response's gradient at `points`, 0 to 1, of a path to the whole text: their mean, times the way.
+
+        "gates": the context fades out of all attention and of the context's mean; "mask", "zero": its embeddings turn
+        into the mask token's, into nothing. A point costs a forward and a backward pass, which counts as two.
+        """
+        ...
+
+    def value_zeroing(
+        self, occurrences: Sequence[Occurrence], *, progress: Progress = silent
+    ) -> tuple[FloatArray, ...]:
+        """For each usage f32 (W_i): how far the target's state turns when a word's values are nought, layer by layer."""
         ...
 
     def static(self, forms: Sequence[str]) -> FloatArray:

@@ -11,11 +11,50 @@ from rich.text import Text
 
 from service.terminal import shown
 
+_MEASURES = ("comprehensiveness", "sufficiency")
+_GONE = {"delete": "deleted", "mask": "masked"}
 SHOWN_WORDS = 60  # more are for --json
 Scores = Mapping[str, float | None]
 
 
 def print_evaluation(report: Mapping[str, Any]) -> None:
+    """The table of a report: of senses or, where it has methods, of drivers."""
+    if "methods" in report:
+        _print_drivers(report)
+    else:
+        _print_senses(report)
+
+
+def _print_drivers(report: Mapping[str, Any]) -> None:
+    """One row a method, the one that is the default marked; then its ratios to others."""
+    table = Table(box=None, pad_edge=False, header_style="dim")
+    table.add_column("", no_wrap=True)
+    operators = [key for key in report["methods"][report["default"]] if key != "passes"]
+    for column in (*(f"{measure}, {_GONE[o]}" for o in operators for measure in _MEASURES), "passes a usage"):
+        table.add_column(column, justify="right", vertical="bottom", max_width=17)
+    best = operators[0]
+    for name, scores in sorted(report["methods"].items(), key=lambda item: -item[1][best]["comprehensiveness"]):
+        cells = [_figure(scores[o][measure]) for o in operators for measure in _MEASURES]
+        default = name == report["default"]
+        table.add_row(
+            f"{name} (default)" if default else name,
+            *cells,
+            f"{scores['passes']:.1f}",
+            style="bold" if default else None,
+        )
+    console = Console(highlight=False)
+    console.print(
+        f"drivers, {report['model']}, seed {report['seed']}: {report['usages']} usages of {len(report['words'])} words",
+        style="bold",
+        markup=False,
+    )
+    Console(highlight=False, width=max(console.width, 110)).print(table)
+    console.print("\nThe default's comprehensiveness, words deleted, as a ratio (95 % interval)")
+    for name, ratio in report["ratios"].items():
+        console.print(f"  {name}: {ratio['value']:.2f} ({ratio['low']:.2f} to {ratio['high']:.2f})", markup=False)
+
+
+def _print_senses(report: Mapping[str, Any]) -> None:
     """One row a word, then the means, then each baseline; "-" where a measure does not apply."""
     words: Mapping[str, Scores] = report["words"]
     groups: list[list[tuple[str, Scores]]] = []

@@ -10,7 +10,7 @@ import base64
 import hashlib
 import io
 import json
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from typing import Any
 
 import numpy as np
@@ -19,18 +19,25 @@ from analysis.types import (
     Attention,
     Encoder,
     FloatArray,
+    Gradients,
+    IntArray,
     ModelInfo,
     Occurrence,
+    Path,
     Perturbed,
     Progress,
+    Respond,
     Unit,
     Usages,
     silent,
 )
 
 PART = 64  # readings: a second or two of work, which is the most that an interruption loses
+FEW = 8  # usages, where each costs many readings
 Reading = Occurrence | Perturbed
-# Called with the part's name, which is made of its content, and what does its work; gives that work's result.
+Arrays = dict[str, Any]
+# Called with the part's name and what does its work; gives that work's result, of now or of an earlier run. In each run
+# the parts come in the same order; the name is made of the part's number and of what is asked in it.
 Keep = Callable[[str, Callable[[], str]], str]
 
 
@@ -45,10 +52,15 @@ class Parts:
         self._encoder = encoder
         self._keep = keep
         self._between = between
+        self._number = 0
 
     @property
     def info(self) -> ModelInfo:
         return self._encoder.info
+
+    @property
+    def has_mask(self) -> bool:
+        return self._encoder.has_mask
 
     def encode(
         self,
@@ -61,14 +73,70 @@ class Parts:
         """As `Encoder.encode`; `progress` hears of each part once it is done, kept ones too."""
         if not readings:
             return self._encoder.encode(readings, layers=layers, attention=attention, progress=progress)
-        order = sorted(range(len(readings)), key=lambda i: len(_occurrence(readings[i]).text))
+
+        def work(rows: Sequence[int], told: Progress) -> Arrays:
+            asked = [readings[i] for i in rows]
+            return _of_usages(self._encoder.encode(asked, layers=layers, attention=attention, progress=told))
+
+        order: list[int] = []
         parts = []
-        for first in range(0, len(order), PART):
-            rows = order[first : first + PART]
-            self._between()
-            parts.append(self._part([readings[i] for i in rows], tuple(layers), attention))
-            progress(len(rows))
+        for rows, arrays in self._parts(f"read {list(layers)} {attention}", readings, PART, work, progress):
+            order += rows
+            parts.append(_to_usages(arrays, [_occurrence(readings[i]) for i in rows]))
         return _joined(parts).take(np.argsort(order, kind="stable").tolist())
+
+    def gradients(
+        self,
+        occurrences: Sequence[Occurrence],
+        respond: Respond,
+        *,
+        path: Path,
+        points: Sequence[float],
+        ends: bool = False,
+        progress: Progress = silent,
+    ) -> Gradients:
+        """As `Encoder.gradients`."""
+
+        def work(rows: Sequence[int], told: Progress) -> Arrays:
+            of = np.array(rows, dtype=np.int64)
+
+            def respond_of_part(
+                vectors: FloatArray, context: FloatArray, which: IntArray
+            ) -> tuple[FloatArray, FloatArray, FloatArray]:
+                return respond(vectors, context, of[which])
+
+            found = self._encoder.gradients(
+                [occurrences[i] for i in rows], respond_of_part, path=path, points=points, ends=ends, progress=told
+            )
+            return _of_rows(found.effects) | ({} if found.ends is None else {"ends": found.ends})
+
+        effects: dict[int, FloatArray] = {}
+        at_ends: dict[int, FloatArray] = {}
+        size = max(FEW, PART // (3 * max(1, len(points))))
+        for rows, arrays in self._parts(f"gradients {path} {list(points)} {ends}", occurrences, size, work, progress):
+            effects |= zip(rows, _to_rows(arrays), strict=True)
+            at_ends |= zip(rows, arrays.get("ends", ()), strict=False)
+        n = len(occurrences)
+        stacked = np.stack([at_ends[i] for i in range(n)]) if len(at_ends) == n > 0 else None
+        return Gradients(tuple(effects[i] for i in range(n)), stacked)
+
+    def value_zeroing(
+        self, occurrences: Sequence[Occurrence], *, progress: Progress = silent
+    ) -> tuple[FloatArray, ...]:
+        """As `Encoder.value_zeroing`."""
+
+        def work(rows: Sequence[int], told: Progress) -> Arrays:
+            return _of_rows(self._encoder.value_zeroing([occurrences[i] for i in rows], progress=told))
+
+        found: dict[int, FloatArray] = {}
+        for rows, arrays in self._parts("value-zeroing", occurrences, FEW, work, progress):
+            found |= zip(rows, _to_rows(arrays), strict=True)
+        return tuple(found[i] for i in range(len(occurrences)))
+
+    def word_attention(self, occurrence: Occurrence) -> Attention:
+        """As `Encoder.word_attention`; large and quickly made, so it is not kept."""
+        self._between()
+        return self._encoder.word_attention(occurrence)
 
     def attention(self, text: str) -> Attention:
         return self._encoder.attention(text)
@@ -76,23 +144,50 @@ class Parts:
     def static(self, forms: Sequence[str]) -> FloatArray:
         return self._encoder.static(forms)
 
-    def __getattr__(self, name: str) -> Any:
-        """What else the encoder can do is done by it, and not kept."""
-        return getattr(self._encoder, name)
+    def _parts(
+        self,
+        asked: str,
+        readings: Sequence[Reading],
+        size: int,
+        work: Callable[[Sequence[int], Progress], Arrays],
+        progress: Progress,
+    ) -> Iterator[tuple[list[int], Arrays]]:
+        """For each part the indices of its readings, and the arrays that the work on them gave."""
+        order = sorted(range(len(readings)), key=lambda i: len(_occurrence(readings[i]).text))
+        for first in range(0, len(order), size):
+            rows = order[first : first + size]
+            self._between()
+            self._number += 1
+            name = f"{self._number} {_key(f'{self.info.digest} {asked}', [readings[i] for i in rows])}"
+            arrays = unpack(self._keep(name, lambda rows=rows: _done(work, rows)))  # type: ignore[misc]
+            progress(int(arrays["passes"]))
+            yield rows, arrays
 
-    def _part(self, readings: list[Reading], layers: tuple[int, ...], attention: bool) -> Usages:
-        def work() -> str:
-            return pack(self._encoder.encode(readings, layers=layers, attention=attention))
 
-        name = f"read {_key(self.info.digest, readings, layers, attention)}"
-        return unpack(self._keep(name, work), [_occurrence(reading) for reading in readings])
+def pack(arrays: Arrays) -> str:
+    """Arrays by name as text; `unpack` is its inverse."""
+    file = io.BytesIO()
+    np.savez(file, allow_pickle=False, **arrays)
+    return base64.b64encode(file.getvalue()).decode()
 
 
-def pack(usages: Usages) -> str:
-    """The arrays of usages as text; `unpack` is its inverse, given the occurrences."""
+def unpack(packed: str) -> Arrays:
+    """The arrays that `pack` was given."""
+    with np.load(io.BytesIO(base64.b64decode(packed)), allow_pickle=False) as kept:
+        return {name: kept[name] for name in kept.files}
+
+
+def _done(work: Callable[[Sequence[int], Progress], Arrays], rows: Sequence[int]) -> str:
+    """The packed result, with how many passes it took, so that they are told where it is handed back too."""
+    passes: list[int] = []
+    arrays = work(rows, passes.append)
+    return pack(arrays | {"passes": np.array(sum(passes), dtype=np.int64)})
+
+
+def _of_usages(usages: Usages) -> Arrays:
     # A word's own text is what stands in its span; only a special token has a name.
     words = [[[unit.text if unit.special else None, unit.start, unit.end] for unit in row] for row in usages.words]
-    arrays: dict[str, Any] = {
+    arrays: Arrays = {
         "vectors": usages.vectors,
         "context": usages.context,
         "layer_ids": np.array(usages.layer_ids, dtype=np.int64),
@@ -100,17 +195,10 @@ def pack(usages: Usages) -> str:
     }
     if usages.layers is not None:
         arrays["layers"] = usages.layers
-    for i, row in enumerate(usages.target_attention or ()):
-        arrays[f"attention{i}"] = row
-    file = io.BytesIO()
-    np.savez(file, allow_pickle=False, **arrays)
-    return base64.b64encode(file.getvalue()).decode()
+    return arrays | {f"attention{i}": row for i, row in enumerate(usages.target_attention or ())}
 
 
-def unpack(packed: str, occurrences: Sequence[Occurrence]) -> Usages:
-    """The usages of the occurrences, as `pack` was given them."""
-    with np.load(io.BytesIO(base64.b64decode(packed)), allow_pickle=False) as kept:
-        arrays = {name: kept[name] for name in kept.files}
+def _to_usages(arrays: Arrays, occurrences: Sequence[Occurrence]) -> Usages:
     attention = tuple(arrays[f"attention{i}"] for i in range(len(occurrences)) if f"attention{i}" in arrays)
     return Usages(
         occurrences=tuple(occurrences),
@@ -133,20 +221,29 @@ def _words(kept: list[Any], occurrences: Sequence[Occurrence]) -> tuple[tuple[Un
     )
 
 
+def _of_rows(rows: Sequence[FloatArray]) -> Arrays:
+    """Rows of different lengths as one array."""
+    return {"flat": np.concatenate(rows), "counts": np.array([len(row) for row in rows], dtype=np.int64)}
+
+
+def _to_rows(arrays: Arrays) -> list[FloatArray]:
+    return np.split(arrays["flat"], np.cumsum(arrays["counts"])[:-1])
+
+
 def _joined(parts: Sequence[Usages]) -> Usages:
     first = parts[0]
-    with_layers = first.layers is not None
-    with_attention = first.target_attention is not None
     return Usages(
         occurrences=tuple(o for part in parts for o in part.occurrences),
         vectors=np.concatenate([part.vectors for part in parts]),
         context=np.concatenate([part.context for part in parts]),
         words=tuple(words for part in parts for words in part.words),
         layer_ids=first.layer_ids,
-        layers=np.concatenate([part.layers for part in parts if part.layers is not None]) if with_layers else None,
-        target_attention=tuple(row for part in parts for row in part.target_attention or ())
-        if with_attention
-        else None,
+        layers=None
+        if first.layers is None
+        else np.concatenate([part.layers for part in parts if part.layers is not None]),
+        target_attention=None
+        if first.target_attention is None
+        else tuple(row for part in parts for row in part.target_attention or ()),
     )
 
 
@@ -154,9 +251,9 @@ def _occurrence(reading: Reading) -> Occurrence:
     return reading.occurrence if isinstance(reading, Perturbed) else reading
 
 
-def _key(digest: str, readings: Sequence[Reading], layers: Sequence[int], attention: bool) -> str:
-    """SHA-256 of all that the part's result depends on."""
-    content = hashlib.sha256(f"{digest} {list(layers)} {attention}".encode())
+def _key(asked: str, readings: Sequence[Reading]) -> str:
+    """SHA-256 of what is asked of the readings."""
+    content = hashlib.sha256(asked.encode())
     for reading in readings:
         occurrence = _occurrence(reading)
         removed = (

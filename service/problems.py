@@ -58,7 +58,7 @@ PLACE: dict[type[PolysemeError], Place] = {
     BadSpan: ("texts",),
     BadText: ("texts",),
     UnknownModel: ("model",),
-    UnsupportedModel: ("operator",),  # of a loaded model: only a mask can be asked of one that has none
+    UnsupportedModel: ("drivers",),  # of a loaded model: only a driver method can be asked that it cannot serve
 }
 # RFC 9110's phrases that Python 3.11 does not know yet; and what each status means here, for the API's description.
 PHRASES = {413: "Content Too Large", 422: "Unprocessable Content"}

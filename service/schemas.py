@@ -13,12 +13,11 @@ from typing import Annotated, Literal
 from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, JsonValue, model_validator
 from pydantic_core import PydanticCustomError
 
-from analysis.assemble import Options
-from analysis.drivers import Method
+from analysis.assemble import DriverForm, Options
+from analysis.drivers import methods
 from analysis.record import Notice, Verdict
 from analysis.saved import Description
 from analysis.text import Match
-from analysis.types import Operator
 from service.settings import MOST_TEXTS
 
 SENTENCES: list[JsonValue] = [
@@ -129,6 +128,9 @@ class GroupedRequest(TargetRequest):
     seed: Annotated[Offset, Field(le=LARGEST_SEED)] = Field(default=0, description="the same seed, the same answer")
 
 
+DriverMethod = Annotated[
+    Name, Field(description=f"one of {', '.join(methods.NAMES)}; none", examples=["occlusion", "attention:11:0"])
+]
 Threshold = Annotated[float, Field(ge=0, le=1, allow_inf_nan=False)]
 
 
@@ -138,12 +140,17 @@ class SensesRequest(GroupedRequest):
     model_config = ConfigDict(json_schema_extra={"examples": [{"target": "bank", "texts": SENTENCES}]})
 
     threshold: Threshold = Field(default=0.0, description="the least confidence; below it a usage has no sense")
-    drivers: Method = Field(default="occlusion", description='"attention" costs nothing and proves nothing')
-    operator: Operator = Field(default="delete", description="occlusion deletes words, or masks them")
-    budget: Annotated[Count, Field(le=64)] = Field(default=16, description="most words tried for a usage")
+    drivers: DriverMethod = methods.DEFAULT
+    budget: Annotated[Count, Field(le=64)] = Field(
+        default=methods.BUDGET, description="words a usage that the default method leaves out, one at a time"
+    )
     explained: Annotated[Count, Field(le=1000)] = Field(
         default=100, description="most usages explained, a seeded sample where there are more"
     )
+    faithfulness: Annotated[Offset, Field(le=1000)] = Field(
+        default=20, description="of these, most usages whose drivers are tested against random words; 0 for none"
+    )
+    driver_form: DriverForm = Field(default="surface", description="what counts as the same word in a sense's drivers")
 
     def options(self) -> Options:
         """What was chosen, in the terms of the library."""
@@ -153,9 +160,10 @@ class SensesRequest(GroupedRequest):
             n_senses=self.n_senses,
             threshold=self.threshold,
             drivers=self.drivers,
-            operator=self.operator,
             budget=self.budget,
             explained=self.explained,
+            faithfulness=self.faithfulness,
+            driver_form=self.driver_form,
             seed=self.seed,
         )
 

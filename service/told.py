@@ -7,11 +7,13 @@ import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 
+from analysis.drivers import faithfulness, methods
 from analysis.types import Progress
 from service.database import StoreError
 from service.job_rows import JobRows
 from service.schemas import SensesRequest
 
+SELDOM = 0.1  # seconds between two tellings of a step
 log = logging.getLogger(__name__)
 
 
@@ -31,6 +33,7 @@ class Told:
         self._shown = shown  # what was told before: parts that are handed back do not count from 0 again
         self._done = self._announced = self._expected = 0
         self._fresh, self._spent, self._worked = 0, 0.0, False
+        self._told = 0.0
 
     @contextmanager
     def working(self) -> Iterator[None]:
@@ -42,25 +45,26 @@ class Told:
 
     def watch(self, step: str, total: int) -> Progress:
         """A `Watch` (analysis/pipeline.py)."""
-        if not self._expected:  # the first step reads every usage; occlusion then reads some of them again and again
-            again = self._request.budget if self._request.drivers == "occlusion" else 0
-            self._expected = total + again * min(total, self._request.explained)
+        if not self._expected:  # the first step reads every usage
+            self._expected = total + _later(self._request, total)
         self._announced += total
+        self._tell(step)
 
         def progress(done: int) -> None:
             self._done += done
             if self._worked:
                 self._fresh += done
                 self._worked = False
-            self._tell(step)
+            if time.monotonic() - self._told > SELDOM:
+                self._tell(step)
 
-        self._tell(step)
         return progress
 
     def _tell(self, step: str) -> None:
+        self._told = time.monotonic()
         self._shown = max(self._shown, self._done)
         total = max(self._expected, self._announced, self._shown)
-        rate = self._fresh / self._spent if self._fresh else None
+        rate = self._fresh / self._spent if self._fresh and self._spent else None
         try:
             told = self._rows.progress(self._job_id, self._worker, step=step, done=self._shown, total=total, rate=rate)
         except StoreError:
@@ -68,3 +72,12 @@ class Told:
             return
         if not told:
             raise Abandoned
+
+
+def _later(request: SensesRequest, n_usages: int) -> int:
+    """How many passes come after the first reading, as far as the request tells: with several senses, by default."""
+    if request.drivers != methods.DEFAULT:
+        return 0
+    explained = min(n_usages, request.explained)
+    tested = min(explained, request.faithfulness)
+    return explained * (3 + request.budget) + tested * 8 * len(faithfulness.FRACTIONS)

@@ -19,10 +19,14 @@ from analysis.text import words
 from analysis.types import (
     Attention,
     FloatArray,
+    Gradients,
+    IntArray,
     ModelInfo,
     Occurrence,
+    Path,
     Perturbed,
     Progress,
+    Respond,
     Unit,
     Usages,
     silent,
@@ -116,6 +120,65 @@ class FakeEncoder:
         weights /= weights.sum(axis=1, keepdims=True)
         return Attention(text, units, np.broadcast_to(weights, (self.layers, self.heads, n, n)).copy(), self.causal)
 
+    @property
+    def has_mask(self) -> bool:
+        return not self.causal
+
+    def word_attention(self, occurrence: Occurrence) -> Attention:
+        units = self._read(occurrence).units
+        return Attention(occurrence.text, units, self.attention(" ".join("x" * (len(units) - 2))).weights, self.causal)
+
+    def value_zeroing(
+        self, occurrences: Sequence[Occurrence], *, progress: Progress = silent
+    ) -> tuple[FloatArray, ...]:
+        """The context's words alike: each is the same part of their mean."""
+        found = []
+        for reading in map(self._read, occurrences):
+            share = np.bincount(reading.unit_of, reading.context, len(reading.units))
+            found.append((share / max(1, share.sum())).astype(np.float32))
+            progress(int(share.sum()))
+        return tuple(found)
+
+    def gradients(
+        self,
+        occurrences: Sequence[Occurrence],
+        respond: Respond,
+        *,
+        path: Path,
+        points: Sequence[float],
+        ends: bool = False,
+        progress: Progress = silent,
+    ) -> Gradients:
+        """By hand: the context's mean is all that changes, and the target's state is 0.9 of it.
+
+        Gates that are equal cancel out of a mean; of the fading context each word's gate still weighs its distance
+        from the mean. The embeddings move it as a whole.
+        """
+        self.asked.append(3 * len(occurrences) * len(points))
+        progress(3 * len(occurrences) * len(points))
+        effects, values = [], []
+        for i, reading in enumerate(map(self._read, occurrences)):
+            said = self._speaking(reading)
+            vectors = np.array([self._vector(k) for k in reading.ids[said]], dtype=np.float32).reshape(-1, self.width)
+            start = {"gates": vectors, "mask": self._vector(MASK) + 0 * vectors, "zero": 0 * vectors}[path]
+            added = np.zeros(len(reading.units), dtype=np.float32)
+            at = np.array([i])
+
+            def responds(mean: FloatArray, reading: Reading = reading, at: IntArray = at) -> list[FloatArray]:
+                state = self._hidden(reading)[-1] + 0.9 * (mean - self._context(reading))
+                return list(respond(state[None].astype(np.float32), mean[None].astype(np.float32), at))
+
+            for point in points if len(said) else ():
+                mean = (start + point * (vectors - start)).mean(axis=0)
+                _, to_state, to_mean = responds(mean)
+                way = vectors - mean if path == "gates" else vectors - start
+                slope = way @ (0.9 * to_state + to_mean)[0] / len(said) / len(points)
+                added[reading.unit_of[said]] += slope / (max(point, 1e-6) if path == "gates" else 1)
+            effects.append(added)
+            first, last = (start.mean(axis=0), vectors.mean(axis=0)) if len(said) else (np.zeros(self.width),) * 2
+            values.append([responds(mean.astype(np.float32))[0][0] for mean in (first, last)])
+        return Gradients(tuple(effects), np.array(values, dtype=np.float32) if ends else None)
+
     def static(self, forms: Sequence[str]) -> FloatArray:
         return np.stack([self._vector(zlib.crc32(form.lower().encode())) for form in forms])
 
@@ -136,9 +199,15 @@ class FakeEncoder:
         return ((1 - mix) * (own + position) + mix * context).astype(np.float32)
 
     def _context(self, reading: Reading) -> FloatArray:
-        little = {zlib.crc32(word.encode()) for word in LITTLE}
-        vectors = [self._vector(i) for i in reading.ids[reading.context] if int(i) not in little]
+        vectors = [self._vector(i) for i in reading.ids[self._speaking(reading)]]
         return np.mean(vectors, axis=0, dtype=np.float32) if vectors else np.zeros(self.width, dtype=np.float32)
+
+    def _speaking(self, reading: Reading) -> IntArray:
+        """The positions of the context that take part in its mean."""
+        little = {zlib.crc32(word.encode()) for word in LITTLE}
+        return np.array(
+            [k for k in np.flatnonzero(reading.context) if int(reading.ids[k]) not in little], dtype=np.int64
+        )
 
     def _row(self, reading: Reading) -> FloatArray:
         """(L, H, W): even over the words read; a causal target sees nothing after itself."""

@@ -14,10 +14,12 @@ import sys
 import threading
 import time
 import traceback
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-from analysis.types import Usages
+from analysis.types import Gradients, Usages
 from service import parts, worker
 from service.settings import Settings
 from service.store import Store
@@ -33,11 +35,19 @@ class Slow(FakeEncoder):
         self.log = log
 
     def encode(self, *args: Any, **kwargs: Any) -> Usages:
+        with self.logged():
+            return super().encode(*args, **kwargs)
+
+    def gradients(self, *args: Any, **kwargs: Any) -> Gradients:
+        with self.logged():
+            return super().gradients(*args, **kwargs)
+
+    @contextmanager
+    def logged(self) -> Iterator[None]:
         os.write(self.log, b"begun\n")
         time.sleep(SECONDS)
-        found = super().encode(*args, **kwargs)
+        yield
         os.write(self.log, b"done\n")
-        return found
 
 
 def work(url: str, home: str, log: str, lease: float) -> None:

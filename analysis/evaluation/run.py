@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import TypeVar
 
 from analysis.errors import BadOption
-from analysis.evaluation import graded, induction, induction_sets, pair_sets, pairs
+from analysis.evaluation import driver_methods, graded, induction, induction_sets, pair_sets, pairs
 from analysis.evaluation.outcome import Options, Outcome
 from analysis.types import Encoder
 
@@ -34,6 +34,7 @@ DATASETS: Mapping[str, Callable[[Path], Evaluation]] = {
     "semeval2010": _of(induction_sets.semeval2010, induction.evaluate_semeval2010),
     "wic": _of(pair_sets.wic, pairs.evaluate_wic),
     "rawc": _of(pair_sets.rawc, pairs.evaluate_rawc),
+    "drivers": _of(induction_sets.coarsewsd20, driver_methods.evaluate_drivers),
 }
 DEFAULTS = Options()
 
@@ -53,7 +54,7 @@ def evaluate(encoder: Encoder, dataset: str, path: Path, options: Options = DEFA
     """The quality of the encoder's senses on a data set, with the trivial baselines beside it.
 
     The report is `{"dataset", "model", "digest", "seed", "limit", "words": {word: {metric: value}}, "mean": {metric:
-    value}, "baselines": {name: {metric: value}}}`, a value None where nothing can be said. Raises as `prepare` and
-    `Encoder.encode` do.
+    value}, "baselines": {name: {metric: value}}}`, a value None where nothing can be said; that of "drivers" is told
+    in driver_methods.py. Raises as `prepare` and `Encoder.encode` do.
     """
     return prepare(dataset, path)(encoder, options)

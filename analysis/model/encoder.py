@@ -6,25 +6,33 @@ of each batch only the target's rows are kept.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
+from functools import partial
 from typing import Any
 
 import numpy as np
 import torch
 import transformers
 
-from analysis.attention import pool_keys
+from analysis.attention import pool, pool_keys
 from analysis.catalogue import ModelFolder
 from analysis.errors import BadText, UnsupportedModel
+from analysis.model.batches import batches
+from analysis.model.gradients import along
+from analysis.model.layers import value_zeroing
 from analysis.model.reading import Reading, Specials, Tokens, perturb, read, tokens
 from analysis.text import words
 from analysis.types import (
     Attention,
     FloatArray,
+    Gradients,
+    IntArray,
     ModelInfo,
     Occurrence,
+    Path,
     Perturbed,
     Progress,
+    Respond,
     Span,
     Unit,
     Usages,
@@ -33,8 +41,6 @@ from analysis.types import (
 
 # Subwords read at once, at most: attention costs their square, and a sense is decided by what stands near.
 LONGEST_WINDOW = 512
-BATCH_SIZE = 8
-BATCH_SUBWORDS = 1024
 
 
 def load(folder: ModelFolder, *, device: str = "cpu") -> TransformerEncoder:
@@ -64,7 +70,7 @@ def load(folder: ModelFolder, *, device: str = "cpu") -> TransformerEncoder:
             f"the model {folder.name!r} has no fast tokenizer, so its subwords have no offsets",
             remedy="add the tokenizer.json of the model",
         )
-    return TransformerEncoder(model.to(device).eval(), tokenizer, folder)
+    return TransformerEncoder(model.to(device).eval().requires_grad_(False), tokenizer, folder)
 
 
 class TransformerEncoder:
@@ -111,7 +117,7 @@ class TransformerEncoder:
         context = np.zeros((len(todo), width), dtype=np.float32)
         kept = np.zeros((len(todo), len(layers), width), dtype=np.float32) if layers else None
         rows: list[FloatArray] = [np.empty(0, dtype=np.float32)] * len(todo)
-        for batch in _batches([len(reading) for reading in todo]):
+        for batch in batches([len(reading) for reading in todo]):
             output = self._forward([todo[i].ids for i in batch], hidden=bool(layers), attention=attention)
             for slot, i in enumerate(batch):
                 target, others = torch.from_numpy(todo[i].target), torch.from_numpy(todo[i].context)
@@ -142,6 +148,56 @@ class TransformerEncoder:
             else None,
         )
 
+    @property
+    def has_mask(self) -> bool:
+        """Whether the tokenizer has a mask token."""
+        return self._tokenizer.mask_token_id is not None
+
+    def gradients(
+        self,
+        occurrences: Sequence[Occurrence],
+        respond: Respond,
+        *,
+        path: Path,
+        points: Sequence[float],
+        ends: bool = False,
+        progress: Progress = silent,
+    ) -> Gradients:
+        """See `Encoder` in analysis/types.py, and analysis/model/gradients.py for the paths.
+
+        Raises UnsupportedModel where the path begins at a mask that the model does not have.
+        """
+        if path == "mask":
+            self._check_mask()
+        walk = partial(
+            along,
+            self._model,
+            self._lay_out(occurrences),
+            respond,
+            path=path,
+            mask_id=self._tokenizer.mask_token_id,
+            causal=self.info.causal,
+            progress=progress,
+        )
+        effects, _ = walk(points)
+        return Gradients(tuple(effects), walk((0.0, 1.0), gradient=False)[1] if ends else None)
+
+    def value_zeroing(
+        self, occurrences: Sequence[Occurrence], *, progress: Progress = silent
+    ) -> tuple[FloatArray, ...]:
+        """For each usage f32 (W_i): see analysis/model/layers.py."""
+        found = []
+        for reading in self._lay_out(occurrences):
+            found.append(value_zeroing(self._model, reading))
+            progress(len(np.unique(reading.unit_of[reading.context])))
+        return tuple(found)
+
+    def word_attention(self, occurrence: Occurrence) -> Attention:
+        """(L, H, W, W) over the words that `encode` reads of an occurrence, pooled as `attention.by_word` does."""
+        (reading,) = self._lay_out([occurrence])
+        pooled = pool(self._all_attention(reading.ids), reading.unit_of, len(reading.units))
+        return Attention(occurrence.text, reading.units, pooled, self.info.causal)
+
     def attention(self, text: str) -> Attention:
         """(L, H, T, T) over the subwords of the text. Raises BadText for an empty text, or one beyond the window."""
         whole = self._tokens(text)
@@ -156,9 +212,7 @@ class TransformerEncoder:
         pieces = zip(whole.starts.tolist(), whole.ends.tolist(), strict=True)
         units = (*(u for _, u in before), *(Unit(text[s:e], s, e) for s, e in pieces), *(u for _, u in after))
         ids = np.concatenate([[i for i, _ in before], whole.ids, [i for i, _ in after]]).astype(np.int64)
-        output = self._forward([ids], hidden=False, attention=True)
-        weights = torch.stack(output.attentions)[:, 0].numpy()
-        return Attention(text, units, weights, self.info.causal)
+        return Attention(text, units, self._all_attention(ids), self.info.causal)
 
     def static(self, forms: Sequence[str]) -> FloatArray:
         """(F, D) rows of the embedding table, mean over a form's subwords as they stand inside a sentence."""
@@ -183,12 +237,8 @@ class TransformerEncoder:
                 plain[key] = read(occurrence, texts[occurrence.text], self._specials, self.info.window)
             reading = plain[key]
             if isinstance(item, Perturbed):
-                if item.operator == "mask" and self._tokenizer.mask_token_id is None:
-                    raise UnsupportedModel(
-                        f"the model {self.info.name!r} has no mask token",
-                        remedy="leave words out with 'delete'",
-                        where=("operator",),
-                    )
+                if item.operator == "mask":
+                    self._check_mask()
                 reading = perturb(reading, item.removed, item.operator, self._tokenizer.mask_token_id)
             laid.append(reading)
         return laid
@@ -214,23 +264,24 @@ class TransformerEncoder:
             output_attentions=attention,
         )
 
+    def _all_attention(self, ids: IntArray) -> FloatArray:
+        output = self._forward([ids], hidden=False, attention=True)
+        weights: FloatArray = torch.stack(output.attentions)[:, 0].numpy()
+        return weights
+
+    def _check_mask(self) -> None:
+        if not self.has_mask:
+            raise UnsupportedModel(
+                f"the model {self.info.name!r} has no mask token",
+                remedy="choose a driver method that needs none",
+                where=("drivers",),
+            )
+
     def _is_causal(self) -> bool:
         """Seen, not declared: in a causal model the first position gives nothing to those after it."""
         ids = self._tokens("one two three").ids
         first = self._forward([ids], hidden=False, attention=True).attentions[0][0, :, 0]
         return bool((first[:, 1:] == 0).all())
-
-
-def _batches(lengths: Sequence[int]) -> Iterator[list[int]]:
-    """Indices in batches of near-equal length, longest first: at most BATCH_SIZE readings and BATCH_SUBWORDS."""
-    batch: list[int] = []
-    for i in sorted(range(len(lengths)), key=lambda i: -lengths[i]):
-        if batch and (len(batch) == BATCH_SIZE or (len(batch) + 1) * lengths[batch[0]] > BATCH_SUBWORDS):
-            yield batch
-            batch = []
-        batch.append(i)
-    if batch:
-        yield batch
 
 
 def _specials(tokenizer: Any) -> Specials:

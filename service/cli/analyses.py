@@ -9,6 +9,8 @@ import typer
 
 from analysis.errors import BadOption
 from service.cli.common import (
+    Budget,
+    Drivers,
     File,
     IdField,
     Json,
@@ -43,10 +45,15 @@ def senses(
     language: Language = "en",
     n_senses: NSenses = None,
     threshold: Threshold = 0.0,
-    drivers: Annotated[str, typer.Option(help="occlusion, attention or none.")] = "occlusion",
-    operator: Annotated[str, typer.Option(help="delete words, or mask them.")] = "delete",
-    budget: Annotated[int, typer.Option(help="The most words tried for a usage.")] = 16,
+    drivers: Drivers = "occlusion",
+    budget: Budget = 6,
     explained: Annotated[int, typer.Option(help="The most usages explained.")] = 100,
+    faithfulness: Annotated[
+        int, typer.Option(help="Of these, the most whose drivers are tested against random words.")
+    ] = 20,
+    driver_form: Annotated[
+        str, typer.Option(help="What is one word in a sense's drivers: surface or lemma.")
+    ] = "surface",
     seed: Seed = 0,
     json: Json = None,
     html: Annotated[Path | None, typer.Option(help="Write one self-contained page.")] = None,
@@ -59,8 +66,8 @@ def senses(
     from service import terminal
 
     options = _options(
-        match=match, language=language, n_senses=n_senses, threshold=threshold, drivers=drivers, operator=operator,
-        budget=budget, explained=explained, seed=seed,
+        match=match, language=language, n_senses=n_senses, threshold=threshold, drivers=drivers,
+        budget=budget, explained=explained, faithfulness=faithfulness, driver_form=driver_form, seed=seed,
     )  # fmt: skip
     induced = _induced(target, file, model, text_field, id_field, options)
     analysis = induced.analysis
@@ -110,7 +117,7 @@ def compare(
 def _options(**chosen: Any) -> Options:
     from analysis.assemble import Options
 
-    for name, known in (("match", ("lemma", "exact")), ("operator", ("delete", "mask"))):
+    for name, known in (("match", ("lemma", "exact")), ("driver_form", ("surface", "lemma"))):
         if chosen.get(name, known[0]) not in known:
             raise BadOption(f"there is no {name} {chosen[name]!r}", remedy=f"choose from {', '.join(known)}")
     return Options(**chosen)

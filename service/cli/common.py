@@ -28,6 +28,15 @@ Language = Annotated[str, typer.Option(help="The language of the lemmas, as a tw
 NSenses = Annotated[int | None, typer.Option(help="The number of senses; from the data when left out.")]
 Seed = Annotated[int, typer.Option(min=0, max=2**32 - 1, help="The same seed gives the same answer.")]
 Threshold = Annotated[float, typer.Option(help="The least confidence, 0 to 1; below it a usage has no sense.")]
+Drivers = Annotated[
+    str,
+    typer.Option(
+        help="occlusion (the default: what leaving words out does), occlusion-exact, occlusion-mask, gates, "
+        "integrated-gradients, gradient-x-input, value-zeroing, attention, attention-max, attention:LAYER:HEAD, "
+        "rollout; none."
+    ),
+]
+Budget = Annotated[int, typer.Option(help="The words a usage that the default method leaves out, one at a time.")]
 Json = Annotated[str | None, typer.Option("--json", metavar="PATH", help="Write JSON; - is standard output.")]
 
 

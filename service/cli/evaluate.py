@@ -11,7 +11,9 @@ from service.cli.common import Json, Model, Seed, load_encoder, settings, watchi
 
 
 def evaluate(
-    dataset: Annotated[str, typer.Argument(help="coarsewsd20, wsi-at-scale, semeval2013, semeval2010, wic or rawc.")],
+    dataset: Annotated[
+        str, typer.Argument(help="coarsewsd20, wsi-at-scale, semeval2013, semeval2010, wic, rawc or drivers.")
+    ],
     path: Annotated[Path, typer.Argument(help="The data set's folder or file, as its authors publish it.")],
     model: Model = None,
     seed: Seed = 0,
@@ -21,7 +23,7 @@ def evaluate(
         str | None, typer.Option(metavar="PATH", help="Write a row a usage, tab-separated; - is standard output.")
     ] = None,
 ) -> None:
-    """The quality of a model's senses on DATASET, with the trivial baselines beside it.
+    """The quality of a model's senses on DATASET, with the trivial baselines beside it; of its drivers on "drivers".
 
     What was encoded is kept in the home folder: a run that is broken off goes on from where it was.
     """

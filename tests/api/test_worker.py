@@ -20,6 +20,7 @@ import pytest
 from analysis.corpus import documents
 from analysis.pipeline import analyse
 from analysis.record import Analysis
+from service import parts
 from service.jobs import Jobs
 from service.schemas import JobOut, SensesRequest
 from service.store import Store
@@ -28,22 +29,27 @@ from tests.conftest import Postgres
 from tests.fake import FakeEncoder
 from tests.worker_process import PART
 
-WORDS = 3  # of each usage are left out in turn
-
 
 def asked(copies: int) -> SensesRequest:
     texts = [f"{text} {number}" for number in range(copies) for text in RIVER + MONEY]
-    return SensesRequest.model_validate({"target": "bank", "texts": texts, "budget": WORDS, "explained": 1000})
+    return SensesRequest.model_validate(
+        {"target": "bank", "texts": texts, "budget": 2, "explained": 1000, "faithfulness": 1}
+    )
 
 
-def n_parts(request: SensesRequest) -> int:
-    """Each text is read, and again without each of the words."""
-    return len(request.texts) * (1 + WORDS) // PART
+def at_once(request: SensesRequest) -> tuple[Analysis, int]:
+    """What comes of the request without any job, and in how many parts a job does it."""
+    names: list[str] = []
 
+    def keep(name: str, work: Callable[[], str]) -> str:
+        names.append(name)
+        return work()
 
-def found_at_once(request: SensesRequest) -> Analysis:
-    """What comes of the request without any job."""
-    return analyse(FakeEncoder(), documents([text.text for text in request.texts]), "bank", request.options())
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(parts, "PART", PART)
+        encoder = parts.Parts(FakeEncoder(), keep)
+        found = analyse(encoder, documents([text.text for text in request.texts]), "bank", request.options())
+    return found, len(names)
 
 
 LONGEST = 120.0
@@ -123,14 +129,14 @@ def make_place(begin: Begin, tmp_path: Path, request: pytest.FixtureRequest) -> 
 
 
 def killed_again_and_again(place: Place, request: SensesRequest, kills: int) -> None:
-    chance, parts = random.Random(), n_parts(request)
-    unbroken = found_at_once(request)
+    chance = random.Random()
+    unbroken, n_parts = at_once(request)
     job = place.jobs.submit(request).id
     last = 0
     for number in range(kills):
         process = place.begin()
         # Later each time, and somewhere in the part: while it is worked at, kept, or told of.
-        after = last + chance.randint(0, max(0, (parts - last) // (kills - number) - 3))
+        after = last + chance.randint(0, max(0, (n_parts - last) // (kills - number) - 3))
         place.until(lambda: place.parts()[0] > after or place.jobs.get(job).finished)  # noqa: B023 - called here
         time.sleep(chance.random() * 0.06)
         place.kill(process)
@@ -142,7 +148,7 @@ def killed_again_and_again(place: Place, request: SensesRequest, kills: int) -> 
     assert place.store.get(unbroken.id) == unbroken
     assert ended.progress.done == ended.progress.total
     begun, done = place.parts()
-    assert parts <= done <= begun <= parts + kills, "a part that was kept is not done again"
+    assert n_parts <= done <= begun <= n_parts + kills, "a part that was kept is not done again"
 
 
 def test_a_killed_worker_goes_on_where_it_was(make_place: MakePlace) -> None:
@@ -167,9 +173,10 @@ def test_workers_share_a_database_and_take_over_from_one_that_is_killed(make_pla
     place.kill(first)
     for one in ids:
         assert place.end(one).status == "done"
-    assert place.jobs.get(ids[0]).analysis == found_at_once(request).id
+    unbroken, n_parts = at_once(request)
+    assert place.jobs.get(ids[0]).analysis == unbroken.id
     begun, done = place.parts()
-    assert 2 * n_parts(request) <= done <= begun <= 2 * n_parts(request) + 1, "only the part in which it was killed"
+    assert 2 * n_parts <= done <= begun <= 2 * n_parts + 1, "only the part in which it was killed"
     place.kill(second, signal.SIGTERM)
 
 
@@ -183,8 +190,9 @@ def test_a_worker_that_is_told_to_stop_leaves_its_job_to_the_next(make_place: Ma
     assert begun == done, "the part in work was finished"
     assert place.jobs.get(job).status == "running"
     place.begin()
-    assert place.end(job).analysis == found_at_once(request).id
-    assert place.parts() == (n_parts(request), n_parts(request))
+    unbroken, n_parts = at_once(request)
+    assert place.end(job).analysis == unbroken.id
+    assert place.parts() == (n_parts, n_parts)
 
 
 @pytest.mark.slow
@@ -197,7 +205,7 @@ def test_a_server_that_falls_and_comes_back_costs_nothing(make_place: MakePlace,
         place.until(lambda: place.parts()[1] > after)  # noqa: B023 - called here
         postgres.restart()
     ended = place.end(job)
-    assert (ended.status, ended.analysis) == ("done", found_at_once(request).id)
+    assert (ended.status, ended.analysis) == ("done", at_once(request)[0].id)
 
 
 @pytest.mark.slow
@@ -211,8 +219,8 @@ def test_a_full_disk_holds_a_job_up_and_no_more(make_place: MakePlace) -> None:
     stuck = place.parts()
     time.sleep(1)
     assert place.parts() == stuck
-    assert stuck[1] < n_parts(request)
+    assert stuck[1] < at_once(request)[1]
     assert place.jobs.get(job).status == "running"
     resource.prlimit(process, resource.RLIMIT_FSIZE, unlimited)
     ended = place.end(job)
-    assert (ended.status, ended.analysis) == ("done", found_at_once(request).id)
+    assert (ended.status, ended.analysis) == ("done", at_once(request)[0].id)

@@ -1,0 +1,302 @@
+"""How much each context word did for a usage's sense: many methods behind one signature, chosen by name.
+
+Costs are in passes: one is a reading of one text, and a gradient is three (a backward pass counts as two).
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Collection, Mapping, Sequence
+from dataclasses import dataclass
+from functools import partial
+from typing import NamedTuple
+
+import numpy as np
+
+from analysis.attention import rollout
+from analysis.drivers.response import Response
+from analysis.errors import BadOption, UnsupportedModel
+from analysis.types import (
+    Attribution,
+    Encoder,
+    FloatArray,
+    IntArray,
+    Operator,
+    Path,
+    Perturbed,
+    Progress,
+    Unit,
+    Usages,
+    silent,
+)
+
+DEFAULT = "occlusion"
+BUDGET = 6  # words that the default settles: with its one gradient, nine passes a usage
+FADED = (0.25,)  # where on the path of gates the default looks: one point ranks words as well as six do
+STEPS = tuple((step + 0.5) / 10 for step in range(10))
+
+
+@dataclass(frozen=True, eq=False)
+class Task:
+    """N usages to explain; `words` are for each the indices into `usages.words` of what can be a driver."""
+
+    encoder: Encoder
+    usages: Usages
+    response: Response
+    words: Sequence[IntArray]
+    budget: int
+    function_words: Collection[str]
+    progress: Progress
+
+    def units(self, i: int) -> tuple[Unit, ...]:
+        return tuple(self.usages.words[i][k] for k in self.words[i])
+
+
+class Scores(NamedTuple):
+    """What a method says of a usage's W words; see `Attribution` for the fields."""
+
+    effects: FloatArray
+    ranking: IntArray
+    on_senses: FloatArray | None = None
+    gap: float | None = None
+
+
+class Method(NamedTuple):
+    """`cost` is the passes for a usage of W words under a budget; `operator` how it takes words away, if it does."""
+
+    measure: Callable[[Task], list[Scores]]
+    cost: Callable[[int, int], int]
+    operator: Operator | None = None
+    needs_mask: bool = False
+
+
+def occlusion(task: Task) -> list[Scores]:
+    """The default: a gradient picks the `budget` likeliest words, and leaving each out settles what it does.
+
+    The effect is the drop in the sense's probability without the word (Zeiler and Fergus 2014; for text Li, Monroe and
+    Jurafsky 2016), NaN for words that were not tried; these follow in the ranking in the order of `gates` at one point.
+    Costs at most 3 + budget passes.
+    """
+    orders = [scores.ranking for scores in gradients(task, "gates", FADED)]
+    tried = [_candidates(task, i, order) for i, order in enumerate(orders)]
+    drops = _occlude(task, tried, "delete")
+    found = []
+    for i, drop in enumerate(drops):
+        effects = drop[:, task.response.sense[i]]
+        settled = tried[i][np.argsort(-effects[tried[i]], kind="stable")]
+        others = orders[i][~np.isin(orders[i], settled)]
+        found.append(Scores(effects, np.concatenate([settled, others]), drop))
+    return found
+
+
+def _candidates(task: Task, i: int, order: IntArray) -> IntArray:
+    """The first `budget` words of the order. A function word must earn its place: no other word stands before it."""
+    units = task.units(i)
+    kept = [k for k in order if k == order[0] or units[k].text.lower() not in task.function_words]
+    return np.array(kept[: task.budget], dtype=np.int64)
+
+
+def occlusion_of_all(task: Task, operator: Operator) -> list[Scores]:
+    """Every word left out, or replaced by [MASK], one at a time; the effect as of `occlusion`. A pass a word."""
+    drops = _occlude(task, [np.arange(len(words)) for words in task.words], operator)
+    return [_ranked(drop[:, task.response.sense[i]], on_senses=drop) for i, drop in enumerate(drops)]
+
+
+def gradients(task: Task, path: Path, points: Sequence[float]) -> list[Scores]:
+    """A word's part of what the response gains along a path from no context to all of it; see model/gradients.py.
+
+    "gates" lets the context fade out of the attention, "mask" is integrated gradients (Sundararajan, Taly and Yan
+    2017) with [MASK] as baseline; at ten points the effects nearly sum to the gain, and `gap` is what is missing.
+    "zero" at point 1 is gradient x input (Denil et al. 2014; Shrikumar et al. 2017). Three passes a point, and two for
+    the ends of a path.
+    """
+    found, ends = task.encoder.gradients(
+        task.usages.occurrences,
+        task.response.slope,
+        path=path,
+        points=points,
+        ends=len(points) > 1,
+        progress=task.progress,
+    )
+    added = [row[words] for row, words in zip(found, task.words, strict=True)]
+    if ends is None:
+        return [_ranked(row) for row in added]
+    return [_ranked(row, gap=float(end - start - row.sum())) for row, (start, end) in zip(added, ends, strict=True)]
+
+
+def value_zeroing(task: Task) -> list[Scores]:
+    """How far the target's state turns at each layer without a word's value vectors (Mohebbi et al. 2023), mean of
+    layers; shares that sum to 1, never negative. About a pass a word."""
+    turned = task.encoder.value_zeroing(task.usages.occurrences, progress=task.progress)
+    return [_ranked(row[words]) for row, words in zip(turned, task.words, strict=True)]
+
+
+def attention(task: Task, pool: Callable[[FloatArray], FloatArray]) -> list[Scores]:
+    """The target's attention to the word: `pool` makes (W) of (L, H, W). No pass; a hypothesis, not a measurement."""
+    rows = task.usages.target_attention
+    assert rows is not None  # noqa: S101 - explain() has checked
+    return [_ranked(pool(row)[words]) for row, words in zip(rows, task.words, strict=True)]
+
+
+def attention_rollout(task: Task) -> list[Scores]:
+    """The target's row of attention rollout (Abnar and Zuidema 2020), over words. One pass."""
+    found = []
+    for occurrence, words in zip(task.usages.occurrences, task.words, strict=True):
+        whole = task.encoder.word_attention(occurrence)
+        of_target = [q for q, unit in enumerate(whole.units) if unit.span.overlaps(occurrence.span)]
+        found.append(_ranked(rollout(whole.weights)[of_target].mean(axis=0)[words]))
+        task.progress(1)
+    return found
+
+
+def _mean(row: FloatArray) -> FloatArray:
+    mean: FloatArray = row.mean(axis=(0, 1))
+    return mean
+
+
+def _max(row: FloatArray) -> FloatArray:
+    largest: FloatArray = row.max(axis=1).mean(axis=0)
+    return largest
+
+
+def _layer(row: FloatArray, layer: int) -> FloatArray:
+    return _mean(row[layer : layer + 1])
+
+
+def _head(row: FloatArray, layer: int, head: int) -> FloatArray:
+    of_head: FloatArray = row[layer, head]
+    return of_head
+
+
+METHODS: Mapping[str, Method] = {
+    "occlusion": Method(occlusion, lambda w, b: 3 + min(w, b), "delete"),
+    "occlusion-exact": Method(partial(occlusion_of_all, operator="delete"), lambda w, _: w, "delete"),
+    "occlusion-mask": Method(partial(occlusion_of_all, operator="mask"), lambda w, _: w, "mask", needs_mask=True),
+    "gates": Method(partial(gradients, path="gates", points=STEPS), lambda *_: 32),
+    "integrated-gradients": Method(partial(gradients, path="mask", points=STEPS), lambda *_: 32, needs_mask=True),
+    "gradient-x-input": Method(partial(gradients, path="zero", points=(1.0,)), lambda *_: 3),
+    "value-zeroing": Method(value_zeroing, lambda w, _: w),
+    "attention": Method(partial(attention, pool=_mean), lambda *_: 0),
+    "attention-max": Method(partial(attention, pool=_max), lambda *_: 0),
+    "rollout": Method(attention_rollout, lambda *_: 1),
+}
+ONE_HEAD = re.compile(r"attention:(\d{1,4})(?::(\d{1,4}))?")
+NAMES = (*METHODS, "attention:LAYER", "attention:LAYER:HEAD")
+
+
+def check_method(name: str, encoder: Encoder) -> Method:
+    """The method of that name.
+
+    Raises BadOption, which lists the methods, for one that is not there or a layer or head that the model does not
+    have; UnsupportedModel, which lists what the model can serve, where it needs a mask token and there is none.
+    """
+    chosen = ONE_HEAD.fullmatch(name)
+    if chosen:
+        layer, head = int(chosen[1]), int(chosen[2] or 0)
+        for noun, index, count in (("layer", layer, encoder.info.layers), ("head", head, encoder.info.heads)):
+            if index >= count:
+                raise BadOption(
+                    f"there is no {noun} {index} for the drivers: the model has {count} {noun}s",
+                    remedy=f"choose from 0 to {count - 1}",
+                    where=("drivers",),
+                )
+        pool = partial(_head, layer=layer, head=head) if chosen[2] else partial(_layer, layer=layer)
+        return Method(partial(attention, pool=pool), lambda *_: 0)
+    if name not in METHODS:
+        raise BadOption(
+            f"there is no driver method {name!r}",
+            remedy=f"choose from {', '.join(NAMES)}; none for no drivers",
+            where=("drivers",),
+        )
+    if METHODS[name].needs_mask and not encoder.has_mask:
+        served = ", ".join(known for known in NAMES if known not in METHODS or not METHODS[known].needs_mask)
+        raise UnsupportedModel(
+            f"the model {encoder.info.name!r} has no mask token, which {name!r} needs",
+            remedy=f"choose from {served}",
+            where=("drivers",),
+        )
+    return METHODS[name]
+
+
+def check_budget(budget: int) -> None:
+    """Raises BadOption for a budget below 1."""
+    if budget < 1:
+        raise BadOption(f"a budget of {budget} words explains nothing", remedy="give 1 or more", where=("budget",))
+
+
+def explain(
+    encoder: Encoder,
+    usages: Usages,
+    response: Response,
+    *,
+    method: str = DEFAULT,
+    budget: int = BUDGET,
+    function_words: Collection[str] = (),
+    progress: Progress = silent,
+) -> tuple[Attribution, ...]:
+    """An attribution for each of N usages, which must hold their attention.
+
+    `function_words`, in lower case, are those that the default method tries only where they stand out.
+
+    With one sense there is nothing to choose: its probability is 1, and all effects on it are 0. A usage without
+    context words has no effects. Raises BadOption and UnsupportedModel as `check_method` and `check_budget` do.
+    """
+    chosen = check_method(method, encoder)
+    check_budget(budget)
+    if usages.target_attention is None:
+        raise ValueError("explain needs usages that were encoded with attention=True")
+    words = [context_words(usages, i) for i in range(len(usages))]
+    task = Task(encoder, usages, response, words, budget, function_words, progress)
+    return tuple(
+        Attribution(
+            usages.occurrences[i],
+            task.units(i),
+            scores.effects,
+            scores.ranking,
+            _mean(usages.target_attention[i])[words[i]],
+            method,
+            scores.on_senses,
+            scores.gap,
+        )
+        for i, scores in enumerate(chosen.measure(task))
+    )
+
+
+def passes(encoder: Encoder, usages: Usages, *, method: str, budget: int) -> int:
+    """How many passes `explain` will ask of the encoder."""
+    cost = check_method(method, encoder).cost
+    return sum(cost(len(context_words(usages, i)), budget) for i in range(len(usages)))
+
+
+def context_words(usages: Usages, i: int) -> IntArray:
+    """(W) indices into `usages.words[i]` of what can be a driver: words with a letter or digit, but not the target."""
+    target = usages.occurrences[i].span
+    return np.array(
+        [
+            k
+            for k, unit in enumerate(usages.words[i])
+            if not unit.special and not unit.span.overlaps(target) and any(c.isalnum() for c in unit.text)
+        ],
+        dtype=np.int64,
+    )
+
+
+def _ranked(effects: FloatArray, on_senses: FloatArray | None = None, gap: float | None = None) -> Scores:
+    return Scores(effects, np.argsort(-effects, kind="stable"), on_senses, gap)
+
+
+def _occlude(task: Task, tried: Sequence[IntArray], operator: Operator) -> list[FloatArray]:
+    """For each usage f32 (W, K): p(sense | all words) - p(sense | all but this one); NaN where not tried."""
+    response, usages = task.response, task.usages
+    drops = [np.full((len(words), len(response.model.senses)), np.nan, dtype=np.float32) for words in task.words]
+    where = [(i, int(k)) for i, words in enumerate(tried) for k in words]
+    if not where:
+        return drops
+    units = [task.units(i) for i in range(len(usages))]
+    readings = [Perturbed(usages.occurrences[i], (units[i][k].span,), operator) for i, k in where]
+    read = task.encoder.encode(readings, progress=task.progress)
+    whole = response.probabilities(usages.vectors, usages.context, np.arange(len(usages)))
+    without = response.probabilities(read.vectors, read.context, np.array([i for i, _ in where]))
+    for (i, k), chances in zip(where, without, strict=True):
+        drops[i][k] = whole[i] - chances
+    return drops

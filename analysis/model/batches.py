@@ -1,0 +1,20 @@
+"""Which readings go through the model together: few, and of near-equal length, as padding costs more than it gains."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+
+BATCH_SIZE = 8
+BATCH_SUBWORDS = 1024
+
+
+def batches(lengths: Sequence[int]) -> Iterator[list[int]]:
+    """Indices in batches of near-equal length, longest first: at most BATCH_SIZE readings and BATCH_SUBWORDS."""
+    batch: list[int] = []
+    for i in sorted(range(len(lengths)), key=lambda i: -lengths[i]):
+        if batch and (len(batch) == BATCH_SIZE or (len(batch) + 1) * lengths[batch[0]] > BATCH_SUBWORDS):
+            yield batch
+            batch = []
+        batch.append(i)
+    if batch:
+        yield batch

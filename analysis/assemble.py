@@ -192,25 +192,21 @@ def _usages(
     runners_up = response.runner_up(chances)
     records = []
     for i, occurrence in enumerate(usages.occurrences):
-        low, high = window(usages, i)
+        place = shown_text(usages, i)
         sense, nearest, second = int(assignment.sense[i]), int(response.sense[i]), int(runners_up[i])
         attribution = attributions.get(i)
         rival = None if attribution is None or second < 0 else second
         records.append(
             Usage(
                 id=f"u{i}",
-                source_id=occurrence.source_id,
-                text=occurrence.text[low:high],
-                text_start=low,
-                start=occurrence.start - low,
-                end=occurrence.end - low,
+                **place._asdict(),
                 sense=None if sense < 0 else names[sense],
                 confidence=_rounded(assignment.confidence[i]),
-                drivers=None if attribution is None else word_drivers(attribution, low, nearest, rival),
+                drivers=None if attribution is None else word_drivers(attribution, place.text_start, nearest, rival),
                 map=None if points is None else (_rounded(points[i, 0]), _rounded(points[i, 1])),
-                flags=_flags(
+                flags=flags(
                     {
-                        "window": high - low < len(occurrence.text),
+                        "window": len(place.text) < len(occurrence.text),
                         "abstained": sense < 0,
                         "no-context": attribution is not None and not attribution.words,
                     }
@@ -224,14 +220,25 @@ def _usages(
     return tuple(records)
 
 
-def window(usages: Usages, i: int) -> tuple[int, int]:
-    """The characters that the model read: all, where no word was left outside."""
-    text, own = usages.occurrences[i].text, [unit for unit in usages.words[i] if not unit.special]
+class ShownText(NamedTuple):
+    """A usage as a record shows it: see `record.Usage`."""
+
+    source_id: str
+    text: str
+    text_start: int
+    start: int
+    end: int
+
+
+def shown_text(usages: Usages, i: int) -> ShownText:
+    """The text that the model read: all, where no word was left outside, else the window around the target."""
+    use, own = usages.occurrences[i], [unit for unit in usages.words[i] if not unit.special]
     low, high = own[0].start, own[-1].end
-    return (0 if not text[:low].strip() else low), (len(text) if not text[high:].strip() else high)
+    low, high = 0 if not use.text[:low].strip() else low, len(use.text) if not use.text[high:].strip() else high
+    return ShownText(use.source_id, use.text[low:high], low, use.start - low, use.end - low)
 
 
-def _flags(raised: Mapping[str, bool]) -> tuple[str, ...]:
+def flags(raised: Mapping[str, bool]) -> tuple[str, ...]:
     return tuple(name for name, is_raised in raised.items() if is_raised)
 
 

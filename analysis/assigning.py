@@ -14,18 +14,19 @@ import io
 import json
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
-from typing import cast
+from typing import NamedTuple, cast
 
 import numpy as np
+from numpy.typing import NDArray
 
 from analysis import senses
-from analysis.assemble import missing_notices, versions, window
+from analysis.assemble import missing_notices, shown_text, versions
 from analysis.errors import ModelMismatch
 from analysis.pipeline import Watch, unwatched
 from analysis.record import Notice
 from analysis.saved import SavedSenses, keys
 from analysis.text import Match, context, find
-from analysis.types import Document, Encoder, ModelInfo, Usages
+from analysis.types import Document, Encoder, FloatArray, IntArray, ModelInfo, Occurrence, Usages
 
 SCHEMA_VERSION = 1
 COLUMNS = ("id", "source_id", "left", "keyword", "right", "sense", "label", "confidence", "start", "end", "flags")
@@ -115,28 +116,75 @@ def assign(
     """
     senses.check_threshold(threshold)
     check_encoder(saved, encoder.info)
-    made, target, info = saved.provenance, saved.model.target, encoder.info
-    match, language = match or cast(Match, made.match), language or made.language
-    found = find(documents, target, match=match, language=language)
+    match, language = match or cast(Match, saved.provenance.match), language or saved.provenance.language
+    found = find(documents, saved.model.target, match=match, language=language)
     usages = encoder.encode(found.occurrences, progress=watch("read", len(found.occurrences)))
+    placed = place(saved, senses.represent(usages.vectors, usages.context), usages.occurrences, threshold)
     return Assigned(
         schema_version=SCHEMA_VERSION,
-        target=target,
+        target=saved.model.target,
         sense_model=saved.id,
-        model=info.name,
-        usages=_assigned(saved, usages, threshold),
-        warnings=tuple(missing_notices(found, target)),
-        provenance=AssignedWith(
-            source=info.source,
-            revision=info.revision,
-            digest=info.digest,
-            representation=made.representation,
-            match=match,
-            language=language,
-            threshold=float(threshold),
-            versions=versions(),
-        ),
+        model=encoder.info.name,
+        usages=_assigned(saved, usages, placed),
+        warnings=tuple(missing_notices(found, saved.model.target)),
+        provenance=assigned_with(encoder.info, match, language, threshold),
     )
+
+
+def assigned_with(info: ModelInfo, match: Match, language: str, threshold: float) -> AssignedWith:
+    """What an answer says of how it was made."""
+    return AssignedWith(
+        source=info.source,
+        revision=info.revision,
+        digest=info.digest,
+        representation=senses.REPRESENTATION,
+        match=match,
+        language=language,
+        threshold=float(threshold),
+        versions=versions(),
+    )
+
+
+class Placed(NamedTuple):
+    """N usages in the senses of a sense model.
+
+    sense    int (N), -1 for none;  nearest  int (N), the likeliest one whatever stands against it
+    chances  f32 (N, K);  known  bool (N): members of the sense model;  flags  for each usage, the window left out
+    """
+
+    sense: IntArray
+    nearest: IntArray
+    chances: FloatArray
+    known: NDArray[np.bool_]
+    flags: tuple[tuple[str, ...], ...]
+
+
+def place(saved: SavedSenses, represented: FloatArray, occurrences: Sequence[Occurrence], threshold: float) -> Placed:
+    """The sense of each usage, represented (N, R). Raises ModelMismatch where that is not the sense model's width."""
+    if represented.shape[1] != saved.model.centroids.shape[1]:
+        raise ModelMismatch(
+            f"the sense model {saved.id} holds {saved.model.centroids.shape[1]} numbers a usage, and the model "
+            f"{saved.provenance.model} gives {represented.shape[1]}",
+            remedy="make the sense model anew",
+        )
+    placed = senses.assign(saved.model, represented, threshold=threshold)
+    chances = senses.probabilities(saved.model, represented)
+    member = dict(zip(saved.keys, saved.member_sense.tolist(), strict=True))
+    novel = np.zeros(len(represented), dtype=bool) if placed.novel is None else placed.novel
+    own = [member.get(key) for key in keys(occurrences)]
+    sense = placed.sense.copy()
+    flags: list[tuple[str, ...]] = []
+    for i, k in enumerate(own):
+        if k is not None:
+            sense[i] = k
+            flags.append(("known",) if k >= 0 else ("known", "abstained"))
+        elif novel[i]:
+            sense[i] = -1
+            flags.append(("none-of-these",))
+        else:
+            flags.append(("abstained",) if sense[i] < 0 else ())
+    nearest = np.where(sense >= 0, sense, chances.argmax(axis=1)).astype(np.int64)
+    return Placed(sense, nearest, chances, np.array([k is not None for k in own]), tuple(flags))
 
 
 def to_json(assigned: Assigned) -> str:
@@ -161,42 +209,18 @@ def to_csv(assigned: Assigned) -> str:
     return out.getvalue()
 
 
-def _assigned(saved: SavedSenses, usages: Usages, threshold: float) -> tuple[AssignedUsage, ...]:
-    represented = senses.represent(usages.vectors, usages.context)
-    if represented.shape[1] != saved.model.centroids.shape[1]:
-        raise ModelMismatch(
-            f"the sense model {saved.id} holds {saved.model.centroids.shape[1]} numbers a usage, and the model "
-            f"{saved.provenance.model} gives {represented.shape[1]}",
-            remedy="make the sense model anew",
-        )
-    placed = senses.assign(saved.model, represented, threshold=threshold)
-    chances = senses.probabilities(saved.model, represented)
-    member = dict(zip(saved.keys, saved.member_sense.tolist(), strict=True))
-    novel = np.zeros(len(represented), dtype=bool) if placed.novel is None else placed.novel
+def _assigned(saved: SavedSenses, usages: Usages, placed: Placed) -> tuple[AssignedUsage, ...]:
     records = []
-    for i, (use, own) in enumerate(zip(usages.occurrences, keys(usages.occurrences), strict=True)):
-        flags: list[str] = []
-        if own in member:
-            k = member[own]
-            flags += ["known"] if k >= 0 else ["known", "abstained"]
-        elif novel[i]:
-            k, flags = -1, ["none-of-these"]
-        else:
-            k = int(placed.sense[i])
-            flags += ["abstained"] if k < 0 else []
-        low, high = window(usages, i)
+    for i, use in enumerate(usages.occurrences):
+        shown, k = shown_text(usages, i), int(placed.sense[i])
         records.append(
             AssignedUsage(
                 id=f"u{i}",
-                source_id=use.source_id,
-                text=use.text[low:high],
-                text_start=low,
-                start=use.start - low,
-                end=use.end - low,
+                **shown._asdict(),
                 sense=None if k < 0 else saved.model.senses[k],
                 label=None if k < 0 else saved.labels[k],
-                confidence=round(float(chances[i].max() if k < 0 else chances[i, k]), 6),
-                flags=(*flags, "window") if high - low < len(use.text) else tuple(flags),
+                confidence=round(float(placed.chances[i, placed.nearest[i]]), 6),
+                flags=(*placed.flags[i], "window") if len(shown.text) < len(use.text) else placed.flags[i],
             )
         )
     return tuple(records)

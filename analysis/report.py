@@ -9,7 +9,7 @@ from dataclasses import dataclass
 
 import jinja2
 
-from analysis.record import Analysis, Sense, Usage
+from analysis.record import Analysis, Faithfulness, Sense, Usage
 from analysis.text import context
 
 COLUMNS = ("id", "source_id", "left", "keyword", "right", "sense", "label", "confidence", "start", "end", "drivers")
@@ -19,6 +19,7 @@ SHOWN_DRIVERS = 5
 LEAST_EFFECT = 0.001  # a smaller change of probability is not worth a mark
 STRONG_EFFECT = 0.02
 KWIC_WIDTH = 60
+GONE = {"delete": "left out", "mask": "masked"}
 
 
 def rows(analysis: Analysis) -> list[dict[str, object]]:
@@ -65,6 +66,30 @@ def certainty(analysis: Analysis) -> list[str]:
     return lines
 
 
+def proof(analysis: Analysis) -> list[str]:
+    """Whether the drivers beat as many random words, in plain sentences; none where they were not put to the test."""
+    lines = []
+    for row in analysis.faithfulness or ():
+        if row.level != "analysis":
+            continue
+        own, chance = row.comprehensiveness.value, row.random.comprehensiveness.value
+        told = (
+            f"With the drivers {GONE[row.operator]}, the probability of the sense falls by {own:.3f}; with as many "
+            f"random words, by {chance:.3f}"
+        )
+        low, high = row.advantage.low, row.advantage.high
+        if low is None or high is None:
+            lines.append(f"{told}. One usage cannot tell whether that is more than chance.")
+            continue
+        beaten = low > 0
+        times = f", {own / chance:.1f} times as much" if beaten and chance > LEAST_EFFECT else ""
+        lines.append(
+            f"{told}{times}. The drivers {'beat' if beaten else 'do not beat'} chance: the difference is {low:+.3f} to "
+            f"{high:+.3f} (95 %, {row.n} usages)."
+        )
+    return lines
+
+
 def to_csv(analysis: Analysis) -> str:
     """RFC 4180 text, header first, lines ended by CR LF. A null is an empty field."""
     out = io.StringIO()
@@ -100,6 +125,9 @@ def to_html(analysis: Analysis) -> str:
         marks={sense.id: mark(i) for i, sense in enumerate(analysis.senses)},
         segments=segments,
         certainty=certainty(analysis),
+        proof=proof(analysis),
+        tests=_tests(analysis),
+        gone=GONE,
         rows=rows(analysis),
         bars=_bars(analysis.senses),
         weak=STRONG_EFFECT,
@@ -157,6 +185,12 @@ def segments(usage: Usage) -> list[Segment]:
         position = end
     pieces.append(Segment(usage.text[position:], ""))
     return [piece for piece in pieces if piece.text]
+
+
+def _tests(analysis: Analysis) -> list[tuple[str, Faithfulness]]:
+    """The rows of the table of faithfulness, each with its name: all usages, or a sense's letter."""
+    letters = {sense.id: mark(i).letter for i, sense in enumerate(analysis.senses)}
+    return [(letters.get(row.level, "All"), row) for row in analysis.faithfulness or ()]
 
 
 def _bars(senses: Sequence[Sense]) -> float:

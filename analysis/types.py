@@ -314,7 +314,7 @@ class Encoder(Protocol):
     def value_zeroing(
         self, occurrences: Sequence[Occurrence], *, progress: Progress = silent
     ) -> tuple[FloatArray, ...]:
-        """For each usage f32 (W_i): how far the target's state turns when a word's values are nought, layer by layer."""
+        """f32 (W_i) a usage: how far the target's state turns without a word's values, mean of the layers' shares."""
         ...
 
     def static(self, forms: Sequence[str]) -> FloatArray:

@@ -11,7 +11,19 @@ from fastapi import FastAPI
 
 from analysis.types import Encoder
 from service import problems
-from service.api import analyses, attention, compare, docs, embeddings, jobs, models, sense_models, senses, system
+from service.api import (
+    analyses,
+    attention,
+    attributions,
+    compare,
+    docs,
+    embeddings,
+    jobs,
+    models,
+    sense_models,
+    senses,
+    system,
+)
 from service.api.body_limit import BodyLimit
 from service.api.desk import Desk
 from service.api.services import Services
@@ -53,7 +65,7 @@ def create_app(settings: Settings, *, encoders: Mapping[str, Encoder], store: St
     app.add_middleware(BodyLimit, limit=settings.max_body_bytes, streamed=("/v1/jobs",))
     problems.install(app)
     docs.install(app)
-    for noun in (senses, jobs, sense_models, compare, attention, embeddings, analyses, models):
+    for noun in (senses, jobs, sense_models, attributions, compare, attention, embeddings, analyses, models):
         app.include_router(noun.router, prefix="/v1")
     app.include_router(system.router)
     return app

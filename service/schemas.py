@@ -131,6 +131,7 @@ class GroupedRequest(TargetRequest):
 DriverMethod = Annotated[
     Name, Field(description=f"one of {', '.join(methods.NAMES)}; none", examples=["occlusion", "attention:11:0"])
 ]
+Budget = Annotated[Count, Field(le=64, description="words a usage that the default method leaves out, one at a time")]
 Threshold = Annotated[float, Field(ge=0, le=1, allow_inf_nan=False)]
 
 
@@ -141,9 +142,7 @@ class SensesRequest(GroupedRequest):
 
     threshold: Threshold = Field(default=0.0, description="the least confidence; below it a usage has no sense")
     drivers: DriverMethod = methods.DEFAULT
-    budget: Annotated[Count, Field(le=64)] = Field(
-        default=methods.BUDGET, description="words a usage that the default method leaves out, one at a time"
-    )
+    budget: Budget = methods.BUDGET
     explained: Annotated[Count, Field(le=1000)] = Field(
         default=100, description="most usages explained, a seeded sample where there are more"
     )
@@ -204,6 +203,24 @@ class AssignRequest(Request):
     )
 
     texts: Texts
+    threshold: Threshold = Field(default=0.0, description="the least probability; below it a usage has no sense")
+    match: Match | None = Field(default=None, description="as the sense model was made, when null")
+    language: Name | None = Field(default=None, description="as the sense model was made, when null")
+
+
+class AttributionsRequest(Request):
+    """One text whose uses of a sense model's target are to be explained."""
+
+    model_config = ConfigDict(
+        json_schema_extra={"examples": [{"sense_model": "0123456789abcdef0123", "text": "We fished from the bank."}]}
+    )
+
+    sense_model: Name = Field(description="the `id` of a sense model")
+    text: Annotated[TextIn, BeforeValidator(_as_object, json_schema_input_type=str | TextIn)] = Field(
+        description="a string, or an object with an id or spans", examples=["We fished from the bank."]
+    )
+    drivers: DriverMethod = methods.DEFAULT
+    budget: Budget = methods.BUDGET
     threshold: Threshold = Field(default=0.0, description="the least probability; below it a usage has no sense")
     match: Match | None = Field(default=None, description="as the sense model was made, when null")
     language: Name | None = Field(default=None, description="as the sense model was made, when null")

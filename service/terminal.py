@@ -13,7 +13,7 @@ from rich.text import Text
 from analysis import attention as views
 from analysis.assigning import Assigned
 from analysis.record import Analysis, Notice, Usage
-from analysis.report import certainty, mark, segments
+from analysis.report import certainty, mark, proof, segments
 from analysis.saved import Description
 from analysis.types import Attention, ModelInfo
 
@@ -54,6 +54,8 @@ def print_senses(analysis: Analysis) -> None:
             console.print(f"     driven by  {words}", markup=False)
         for exemplar in sense.exemplars:
             console.print(_sentence(by_id[exemplar]))
+    for line in proof(analysis):
+        console.print(f"\n{line}", markup=False)
     print_notices(analysis.warnings)
     if any(sense.drivers for sense in analysis.senses):
         console.print(

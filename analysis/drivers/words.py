@@ -71,9 +71,9 @@ def contrast(
     ids: Sequence[str],
     form: Form = str.lower,
     function_words: Collection[str] = (),
-    top: int = 10,
+    top: int = 5,
 ) -> tuple[SenseDriver, ...]:
-    """Why the first sense of the pair and not the second: the `top` words in usages of either that tell them apart.
+    """Why the first sense of the pair and not the second: the `top` words for each, from usages of either.
 
     An effect is the drop, without the word, of the probability of the first less that of the second: a negative one
     speaks for the second. The order is by the total, whatever its sign. Only methods that say what a word does to every
@@ -85,8 +85,11 @@ def contrast(
             apart = attribution.on_senses[:, pair[0]] - attribution.on_senses[:, pair[1]]
             _hear(said, attribution, apart, usage, form)
     drivers = [_driver(word, effects, None) for word, effects in said.items()]
-    telling = [d for d in drivers if d.effect and _earned(d, function_words)]
-    return tuple(sorted(telling, key=lambda d: (-abs(d.effect) * d.support, d.word))[:top])
+    telling = sorted(
+        (d for d in drivers if _earned(d, function_words)), key=lambda d: (-abs(d.effect) * d.support, d.word)
+    )
+    first, second = [d for d in telling if d.effect > 0][:top], [d for d in telling if d.effect < 0][:top]
+    return tuple(d for d in telling if d in first or d in second)
 
 
 def _hear(words: Words, attribution: Attribution, effects: FloatArray, usage: str, form: Form) -> None:

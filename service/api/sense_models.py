@@ -115,7 +115,7 @@ async def assign(model_id: ModelId, request: AssignRequest, services: Wired) -> 
     A usage that the sense model was made of gets its own sense, whatever the threshold.
     """
     saved = await services.off_loop(services.store.get_senses, model_id)
-    name = _served(services, saved)
+    name = served(services, saved)
     documents = await services.off_loop(texts.to_documents, request.texts, services.settings)
     made = saved.provenance
     match, language = request.match or cast(Match, made.match), request.language or made.language
@@ -208,7 +208,7 @@ def _fit(services: Services, model: str, documents: list[Document], request: Sen
         )
 
 
-def _served(services: Services, saved: SavedSenses) -> str:
+def served(services: Services, saved: SavedSenses) -> str:
     """The name of the model that the senses were made with. Raises ModelMismatch where it is not served."""
     name = saved.provenance.model
     if name not in services.encoders:

@@ -44,6 +44,12 @@ BODY = {
         **dict.fromkeys(uploads.ENDINGS, FILE),
     },
 }
+JOB = {
+    "type": "string",
+    "contentMediaType": "application/json",
+    "contentSchema": {"$ref": "#/components/schemas/JobOut"},
+}
+EVENT = {"type": "object", "required": ["data"], "properties": {"data": JOB}}
 QUERY = [
     {"name": name, "in": "query", "required": False, "schema": schema, "description": "beside a file only"}
     for name, schema in uploads.options().items()
@@ -81,7 +87,7 @@ async def get(job_id: JobId, services: Wired, desk: AtDesk) -> JobOut:
     responses={
         200: {
             "description": "server-sent events: `data` is the job as GET /v1/jobs/{id} gives it, sent when it changes",
-            "content": {"text/event-stream": {"schema": {"type": "string"}}},
+            "content": {"text/event-stream": {"schema": EVENT}},
         },
         **documented(404, 503),
     },

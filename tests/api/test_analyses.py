@@ -57,7 +57,11 @@ def test_options_reach_the_library(client: TestClient) -> None:
     assert (made["n_senses"], made["drivers"], made["match"], made["seed"]) == (3, "none", "exact", 7)
     assert post(client, explained=2, budget=1)["provenance"]["explained"] == 2
     assert max(len(usage["drivers"] or ()) for usage in post(client, budget=1)["usages"]) == 1
-    assert post(client, drivers="attention", operator="mask")["provenance"]["operator"] == "mask"
+    assert post(client, drivers="occlusion-mask")["provenance"]["operator"] == "mask"
+    lemma = post(client, drivers="gates", driver_form="lemma", faithfulness=3)
+    assert [lemma["provenance"][name] for name in ("drivers", "driver_form", "faithfulness")] == ["gates", "lemma", 3]
+    assert [(f["method"], f["n"]) for f in lemma["faithfulness"] if f["level"] == "analysis"] == [("gates", 3)] * 2
+    assert post(client, faithfulness=0)["faithfulness"] is None
 
 
 def test_texts_may_have_ids_and_spans(client: TestClient) -> None:

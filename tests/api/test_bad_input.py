@@ -8,8 +8,6 @@ from typing import Any
 import pytest
 from starlette.testclient import TestClient
 
-from analysis.errors import UnsupportedModel
-from analysis.types import Perturbed
 from tests.api.conftest import MONEY, RIVER, MakeClient, problem
 from tests.fake import FakeEncoder
 
@@ -58,8 +56,15 @@ JSON = {"content-type": "application/json"}
         ({"n_senses": 10**300}, "/n_senses", "8 usages"),
         ({"seed": -1}, "/seed", "0"),
         ({"seed": 2**32}, "/seed", "4294967295"),
-        ({"drivers": "magic"}, "/drivers", "occlusion"),
-        ({"operator": "swap"}, "/operator", "delete"),
+        ({"drivers": "magic"}, "/drivers", "magic"),
+        ({"drivers": "attention:3"}, "/drivers", "layer 3"),
+        ({"drivers": "attention:0:2"}, "/drivers", "head 2"),
+        ({"drivers": "x" * 10**5}, "/drivers", ""),
+        ({"drivers": None}, "/drivers", "string"),
+        ({"operator": "mask"}, "/operator", "no such field"),
+        ({"faithfulness": -1}, "/faithfulness", "0"),
+        ({"faithfulness": 10**9}, "/faithfulness", "1000"),
+        ({"driver_form": "stem"}, "/driver_form", "lemma"),
         ({"budget": 0}, "/budget", "1"),
         ({"explained": 0}, "/explained", "1"),
         ({"match": "fuzzy"}, "/match", "lemma"),
@@ -155,17 +160,19 @@ def test_no_such_address_or_method(client: TestClient) -> None:
     assert told.headers["allow"] == "POST"
 
 
-def test_a_mask_asked_of_a_model_without_one(make_client: MakeClient) -> None:
-    class Maskless(FakeEncoder):
-        def encode(self, readings: Any, **kwargs: Any) -> Any:
-            if any(isinstance(reading, Perturbed) and reading.operator == "mask" for reading in readings):
-                raise UnsupportedModel("the model has no mask token", remedy="leave words out with 'delete'")
-            return super().encode(readings, **kwargs)
+@pytest.mark.parametrize("method", ["occlusion-mask", "integrated-gradients"])
+def test_a_mask_asked_of_a_model_without_one(client: TestClient, method: str) -> None:
+    asked = ASK | {"model": "causal", "drivers": method}
+    told = problem(client.post("/v1/senses", json=asked), 422, "/drivers")
+    assert "no mask token" in told["detail"]
+    assert method not in told["remedy"]
+    assert "occlusion, occlusion-exact, gates" in told["remedy"]
 
-    told = problem(
-        make_client({"fake": Maskless()}).post("/v1/senses", json=ASK | {"operator": "mask"}), 422, "/operator"
-    )
-    assert "'delete'" in told["remedy"]
+
+def test_an_unknown_method_is_told_the_others(client: TestClient) -> None:
+    told = problem(client.post("/v1/senses", json=ASK | {"drivers": "magic"}), 422, "/drivers")
+    for method in ("occlusion", "gates", "integrated-gradients", "value-zeroing", "rollout", "attention:LAYER:HEAD"):
+        assert method in told["errors"][0]["remedy"]
 
 
 def test_a_bug_tells_nothing_of_itself(make_client: MakeClient) -> None:

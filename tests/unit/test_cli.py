@@ -99,11 +99,40 @@ def test_reports_are_written_and_named(run: Run) -> None:
 
 
 def test_options_reach_the_analysis(run: Run) -> None:
-    options = {"n-senses": "3", "drivers": "attention", "budget": "4", "explained": "5", "seed": "7", "match": "exact"}
+    options = {"n-senses": "3", "drivers": "occlusion-mask", "budget": "4", "explained": "5", "seed": "7"}
+    options |= {"match": "exact", "faithfulness": "2", "driver-form": "lemma"}
     arguments = [part for name, value in options.items() for part in (f"--{name}", value)]
-    made = from_json(run("senses", "bank", "texts.txt", *arguments, "--operator", "mask", "--json", "-")).provenance
-    assert (made.n_senses, made.drivers, made.budget, made.explained, made.seed) == (3, "attention", 4, 5, 7)
-    assert (made.match, made.operator) == ("exact", "mask")
+    made = from_json(run("senses", "bank", "texts.txt", *arguments, "--json", "-")).provenance
+    assert (made.n_senses, made.drivers, made.budget, made.explained, made.seed) == (3, "occlusion-mask", 4, 5, 7)
+    assert (made.match, made.operator, made.faithfulness, made.driver_form) == ("exact", "mask", 2, "lemma")
+
+
+def test_any_method_and_its_test(run: Run) -> None:
+    chosen = ["--drivers", "gates", "--faithfulness", "5", "--driver-form", "lemma"]
+    analysis = from_json(run("senses", "bank", "texts.txt", *chosen, "--json", "-"))
+    assert all(usage.drivers and usage.gap is not None for usage in analysis.usages)
+    assert analysis.faithfulness is not None
+    assert [(f.method, f.operator, f.level, f.n) for f in analysis.faithfulness[:3]] == [
+        ("gates", "delete", "analysis", 5),
+        ("gates", "delete", "s0", 2),
+        ("gates", "delete", "s1", 3),
+    ]
+    printed = run("senses", "bank", "texts.txt", *chosen)
+    for sense in analysis.senses:
+        assert sense.drivers
+        assert f"{sense.drivers[0].word} {sense.drivers[0].effect:+.3f} ({sense.drivers[0].support}x)" in printed
+
+
+def test_a_form_of_drivers_joins_what_is_one_word(run: Run) -> None:
+    Path("forms.txt").write_text("the bank rivers fish\nthe bank river shore\nthe bank loan\nthe bank loans\n")
+    words = {}
+    for form in ("surface", "lemma"):
+        chosen = ["--n-senses", "2", "--driver-form", form, "--json", "-"]
+        analysis = from_json(run("senses", "bank", "forms.txt", *chosen))
+        words[form] = {driver.word for sense in analysis.senses for driver in sense.drivers or ()}
+    assert {"loan", "loans"} <= words["surface"]
+    assert "loan" in words["lemma"]
+    assert not {"loans", "rivers"} & words["lemma"]
 
 
 def test_texts_from_standard_input(run: Run, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -211,8 +240,12 @@ BAD = {
     "no senses": ([*BANK, "texts.txt", "--n-senses", "0"], "0 senses of 6 usages"),
     "more senses than distinct": ([*BANK, "same.txt", "--n-senses", "3"], "only 1 of the 4 usages are distinct"),
     "senses in words": ([*BANK, "texts.txt", "--n-senses", "many"], "'--n-senses'"),
-    "unknown drivers": ([*BANK, "texts.txt", "--drivers", "magic"], "choose from occlusion, attention, none"),
-    "unknown operator": ([*BANK, "texts.txt", "--operator", "swap"], "choose from delete, mask"),
+    "unknown drivers": ([*BANK, "texts.txt", "--drivers", "magic"], "choose from occlusion, occlusion-exact, "),
+    "unknown layer of drivers": ([*BANK, "texts.txt", "--drivers", "attention:9"], "no layer 9 for the drivers"),
+    "no mask token": ([*BANK, "texts.txt", "--model", "causal", "--drivers", "occlusion-mask"], "has no mask token"),
+    "negative test": ([*BANK, "texts.txt", "--faithfulness", "-1"], "-1 usages cannot be tested"),
+    "unknown form of drivers": ([*BANK, "texts.txt", "--driver-form", "stem"], "choose from surface, lemma"),
+    "an option that is gone": ([*BANK, "texts.txt", "--operator", "mask"], "No such option: --operator"),
     "unknown match": ([*BANK, "texts.txt", "--match", "fuzzy"], "choose from lemma, exact"),
     "unknown language": ([*BANK, "texts.txt", "--language", "xx"], "no lemmas for the language 'xx'"),
     "no budget": ([*BANK, "texts.txt", "--budget", "0"], "a budget of 0 words"),

@@ -37,7 +37,7 @@ def test_an_unknown_data_set_lists_the_known_ones(tmp_path: Path) -> None:
     with pytest.raises(BadOption, match="there is no data set 'senseval'; choose from coarsewsd20, wsi-at-scale") as e:
         prepare("senseval", tmp_path)
     assert all(name in str(e.value) for name in DATASETS)
-    assert set(DATASETS) == {"coarsewsd20", "wsi-at-scale", "semeval2013", "semeval2010", "wic", "rawc"}
+    assert set(DATASETS) == {"coarsewsd20", "wsi-at-scale", "semeval2013", "semeval2010", "wic", "rawc", "drivers"}
 
 
 @pytest.mark.parametrize("dataset", list(DATASETS))

@@ -395,57 +395,6 @@ class SenseModelsOut(BaseModel):
     next: Next
 
 
-class ProgressOut(BaseModel):
-    """How far a job is, in readings of a text by the model."""
-
-    done: int
-    total: int = Field(description="an estimate until the last step is known")
-    rate: float | None = Field(description="readings a second, by the worker that has it now")
-    seconds_left: float | None
-    step: str | None = Field(description="what it is at", examples=["read", "occlude"])
-
-
-class FailureOut(BaseModel):
-    """Why a job failed: the problem that POST /v1/senses would have answered (RFC 9457)."""
-
-    type: str
-    title: str
-    status: int
-    detail: str
-    remedy: str | None = None
-    errors: list[dict[str, str | None]] = Field(default_factory=list)
-
-
-class JobOut(BaseModel):
-    """A job as it is now."""
-
-    model_config = ConfigDict(
-        json_schema_extra={
-            "examples": [
-                {
-                    "id": "0123456789abcdef0123",
-                    "status": "running",
-                    "progress": {"done": 640, "total": 2600, "rate": 60.4, "seconds_left": 32.5, "step": "occlude"},
-                    "analysis": None,
-                    "error": None,
-                    "created": "2026-01-02T03:04:05Z",
-                    "started": "2026-01-02T03:04:06Z",
-                    "finished": None,
-                }
-            ]
-        }
-    )
-
-    id: str
-    status: Literal["queued", "running", "done", "failed", "cancelled"]
-    progress: ProgressOut
-    analysis: str | None = Field(description="the id of the analysis, once the job is done; GET /v1/analyses/{id}")
-    error: FailureOut | None = Field(description="why it failed")
-    created: datetime
-    started: datetime | None
-    finished: datetime | None
-
-
 class AnalysisOut(BaseModel):
     """An analysis in a list."""
 

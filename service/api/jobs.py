@@ -12,8 +12,9 @@ from fastapi.responses import Response, StreamingResponse
 from service.api import texts, uploads
 from service.api.desk import AtDesk, Desk
 from service.api.services import Services, Wired
+from service.jobs import JobOut
 from service.problems import documented
-from service.schemas import JobOut, SensesRequest
+from service.schemas import SensesRequest
 from service.store import NotFound
 
 router = APIRouter(tags=["jobs"])

@@ -12,8 +12,9 @@ from analysis.record import Analysis
 from service.api import analyses, jobs
 from service.api.desk import AtDesk
 from service.api.services import Wired
+from service.jobs import JobOut
 from service.problems import documented
-from service.schemas import JobOut, SensesRequest
+from service.schemas import SensesRequest
 
 router = APIRouter(tags=["senses"])
 

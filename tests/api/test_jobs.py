@@ -24,7 +24,7 @@ from tests.api.conftest import MONEY, RIVER, problem
 from tests.fake import FakeEncoder
 
 AT = "/v1/jobs"
-ASK: dict[str, Any] = {"target": "bank", "texts": RIVER + MONEY}
+ASK: dict[str, Any] = {"target": "bank", "texts": RIVER + MONEY, "budget": 2, "faithfulness": 1}
 LINES = "\n".join(RIVER + MONEY).encode()
 
 
@@ -92,7 +92,7 @@ def test_a_job_makes_the_analysis_that_the_request_makes(service: TestClient) ->
 
 def test_a_file_is_the_same_job_as_its_texts(service: TestClient) -> None:
     inline = ended(service, made(service.post(AT, json=ASK | {"seed": 3, "n_senses": 2})))
-    options = {"target": "bank", "seed": "3", "n_senses": "2"}
+    options = {"target": "bank", "seed": "3", "n_senses": "2", "budget": "2", "faithfulness": "1"}
     raw = service.post(AT, params=options, content=LINES, headers={"content-type": "text/plain; charset=utf-8"})
     form = service.post(AT, data=options, files={"file": ("my texts.txt", LINES)})
     table = pa.BufferOutputStream()

@@ -21,8 +21,8 @@ from analysis.corpus import documents
 from analysis.pipeline import analyse
 from analysis.record import Analysis
 from service import parts
-from service.jobs import Jobs
-from service.schemas import JobOut, SensesRequest
+from service.jobs import JobOut, Jobs
+from service.schemas import SensesRequest
 from service.store import Store
 from tests.api.conftest import MONEY, RIVER
 from tests.conftest import Postgres

@@ -180,6 +180,7 @@ def test_workers_share_a_database_and_take_over_from_one_that_is_killed(make_pla
     place.kill(second, signal.SIGTERM)
 
 
+@pytest.mark.slow
 def test_a_worker_that_is_told_to_stop_leaves_its_job_to_the_next(make_place: MakePlace) -> None:
     place, request = make_place("file", lease=60), asked(2)  # a lease that the next one need not wait for
     job = place.jobs.submit(request).id

@@ -11,6 +11,7 @@ from analysis.attention import (
     mean_matrix,
     pool_keys,
     pool_queries,
+    rollout,
     select,
     without_special,
 )
@@ -112,3 +113,45 @@ def test_without_special_says_what_it_hides() -> None:
 def test_attention_of_the_wrong_shape_is_refused() -> None:
     with pytest.raises(ValueError, match="2 units"):
         Attention("a b", (Unit("a", 0, 1), Unit("b", 2, 3)), np.ones((1, 1, 3, 3), dtype=np.float32), causal=False)
+
+
+# rollout
+
+
+def test_rollout_of_two_layers_by_hand() -> None:
+    """Half attention, half residual: [[.75 .25] [.5 .5]] after [[.5 .5] [0 1]], each the mean of two heads."""
+    first = [[[0.0, 1.0], [0.0, 1.0]]] * 2  # with the residual: [[.5 .5] [0 1]]
+    second = [[[0.0, 1.0], [1.0, 0.0]], [[1.0, 0.0], [1.0, 0.0]]]  # mean [[.5 .5] [1 0]]; [[.75 .25] [.5 .5]]
+    found = rollout(np.array([first, second], dtype=np.float32))
+    # Row 0: .75 of (.5 .5) and .25 of (0 1); row 1: half of each.
+    np.testing.assert_allclose(found, [[0.375, 0.625], [0.25, 0.75]])
+
+
+@given(
+    layers=st.integers(1, 5), heads=st.integers(1, 3), width=st.integers(1, 7), seed=st.integers(0, 999),
+    causal=st.booleans(),
+)  # fmt: skip
+def test_rollout_against_a_plain_loop(layers: int, heads: int, width: int, seed: int, causal: bool) -> None:
+    weights = np.random.default_rng(seed).random((layers, heads, width, width)).astype(np.float32) + 1e-3
+    if causal:
+        weights = np.tril(weights)
+    weights /= weights.sum(axis=-1, keepdims=True)
+    found = rollout(weights)
+    np.testing.assert_allclose(found.sum(axis=1), 1, atol=1e-5)
+    assert (found >= 0).all()
+    if causal:
+        assert not np.triu(found, 1).any()
+    # What reaches q from k: over all paths, layer by layer from the last down.
+    for q in range(width):
+        reach = [float(q == k) for k in range(width)]
+        for layer in reversed(range(layers)):
+            step = [
+                sum(reach[m] * (0.5 * float(weights[layer, :, m, k].mean()) + 0.5 * (m == k)) for m in range(width))
+                for k in range(width)
+            ]
+            reach = step
+        np.testing.assert_allclose(found[q], reach, atol=1e-5)
+
+
+def test_rollout_without_attention_elsewhere_stays_where_it_is() -> None:
+    np.testing.assert_array_equal(rollout(np.eye(3, dtype=np.float32)[None, None].repeat(4, 0)), np.eye(3))

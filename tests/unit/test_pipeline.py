@@ -6,6 +6,7 @@ from collections import Counter
 from collections.abc import Sequence
 from functools import cache
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -15,11 +16,12 @@ from hypothesis import strategies as st
 from analysis import pipeline
 from analysis.assemble import Options
 from analysis.corpus import documents
-from analysis.errors import BadFile, BadOption, TargetNotFound
+from analysis.errors import BadFile, BadOption, TargetNotFound, UnsupportedModel
 from analysis.pipeline import analyse, induced, sample
 from analysis.record import Analysis, from_json, to_json
 from analysis.same_sense import Learnt, PairModel, save
-from analysis.types import Document, Progress, Span
+from analysis.senses import represent
+from analysis.types import Document, Perturbed, Progress, Span
 from tests.fake import FakeEncoder
 from tests.labelled import MONEY, RIVER
 
@@ -164,6 +166,147 @@ def test_drivers_of_a_usage_stand_where_they_say_strongest_first() -> None:
         assert all(usage.text[driver.start : driver.end] == driver.word for driver in usage.drivers)
 
 
+# drivers, and the proof of them
+
+
+def test_a_usage_that_abstains_is_explained_by_its_nearest_sense_and_flagged() -> None:
+    texts = [*TEXTS, "the bank river money loan"]
+    sure = analysed(texts, Options(n_senses=2))
+    threshold = sorted(usage.confidence for usage in sure.usages)[2]
+    analysis = analysed(texts, Options(n_senses=2, threshold=threshold))
+    doubtful = {usage.id for usage in sure.usages if usage.confidence < threshold}
+    assert len(doubtful) == 2
+    for before, after in zip(sure.usages, analysis.usages, strict=True):
+        assert after.explains == before.explains == before.sense
+        assert after.drivers
+        assert (after.drivers, after.runner_up, after.margin) == (before.drivers, before.runner_up, before.margin)
+        expected = (None, ("abstained",)) if after.id in doubtful else (before.sense, ())
+        assert (after.sense, after.flags) == expected
+    # They speak in the drivers of no sense.
+    told = [
+        {name for sense in of.senses for d in sense.drivers or () for name in d.exemplars} for of in (sure, analysis)
+    ]
+    assert doubtful & told[0]
+    assert not doubtful & told[1]
+
+
+def test_the_margin_is_that_over_the_runner_up_by_a_plain_loop() -> None:
+    """Leave-one-out centroids, a softmax, the best of the others; and again without a word."""
+    encoder, documents_ = FakeEncoder(), documents([*TEXTS, "the bank aircraft wing", "the bank wing turn"])
+    found = induced(encoder, documents_, "bank", Options(n_senses=3, budget=2))
+    rows, sense, names = found.represented.astype(float), found.assignment.sense, found.model.senses
+
+    def chances(i: int, row: np.ndarray[Any, np.dtype[np.float64]]) -> list[float]:
+        scores = []
+        for k in range(3):
+            members = [rows[j] for j in range(len(rows)) if sense[j] == k and j != i] or [rows[i]]
+            centroid = np.mean(members, axis=0)
+            scores.append(row @ centroid / np.linalg.norm(centroid) / found.model.temperature)
+        powers = np.exp(scores)
+        shares: list[float] = (powers / powers.sum()).tolist()
+        return shares
+
+    for i, usage in enumerate(found.analysis.usages):
+        whole_, own = chances(i, rows[i]), int(sense[i])
+        rival = max((k for k in range(3) if k != own), key=whole_.__getitem__)
+        assert (usage.explains, usage.runner_up) == (names[own], names[rival])
+        assert usage.margin == pytest.approx(whole_[own] - whole_[rival], abs=1e-4)
+        assert usage.drivers
+        for driver in usage.drivers:
+            read = encoder.encode([Perturbed(found.occurrences[i], (Span(driver.start, driver.end),))])
+            without = chances(i, represent(read.vectors, read.context)[0].astype(float))
+            assert driver.effect == pytest.approx(whole_[own] - without[own], abs=2e-4)
+            lead = whole_[own] - whole_[rival] - (without[own] - without[rival])
+            assert driver.margin == pytest.approx(lead, abs=2e-4)
+
+
+def test_with_two_senses_the_lead_loses_twice_the_effect() -> None:
+    for usage in whole(Options(n_senses=2)).usages:
+        assert usage.margin == pytest.approx(2 * usage.confidence - 1, abs=1e-5)
+        for driver in usage.drivers or ():
+            assert driver.margin == pytest.approx(2 * driver.effect, abs=1e-5)
+
+
+def test_what_was_not_explained_says_nothing_of_it() -> None:
+    for options in (Options(drivers="none"), Options(explained=1)):
+        *_, last = analysed(TEXTS, options).usages
+        assert (last.drivers, last.explains, last.runner_up, last.margin, last.gap) == (None,) * 5
+    one = analysed(RIVER, Options(n_senses=1)).usages[0]
+    assert (one.explains, one.runner_up, one.margin) == ("s0", None, None)
+
+
+def test_a_method_that_cannot_tell_senses_apart_has_no_margins_and_no_contrasts() -> None:
+    attention, occlusion = whole(Options(drivers="attention")), whole(Options())
+    assert attention.contrasts is None
+    assert {driver.margin for usage in attention.usages for driver in usage.drivers or ()} == {None}
+    assert occlusion.contrasts is not None
+    assert [contrast.senses for contrast in occlusion.contrasts] == [("s0", "s1")]
+    assert len(occlusion.contrasts[0].drivers) == 10
+    for driver in occlusion.contrasts[0].drivers:
+        leads = [
+            (1 if usage.explains == "s0" else -1) * word.margin
+            for usage in occlusion.usages
+            for word in usage.drivers or ()
+            if word.word == driver.word and word.margin is not None
+        ]
+        assert driver.support == len(leads)
+        assert driver.effect == pytest.approx(sum(leads) / len(leads), abs=2e-6)
+    assert whole(Options(drivers="none")).contrasts is None
+
+
+def test_three_senses_have_three_contrasts() -> None:
+    found = analysed([*TEXTS, "the bank aircraft wing", "the bank wing turn"], Options(n_senses=3)).contrasts
+    assert found is not None
+    assert [contrast.senses for contrast in found] == [("s0", "s1"), ("s0", "s2"), ("s1", "s2")]
+
+
+def test_methods_by_gradients_tell_their_gap() -> None:
+    for method in ("gates", "integrated-gradients"):
+        assert all(isinstance(usage.gap, float) for usage in analysed(FEW, Options(drivers=method)).usages)
+    assert {usage.gap for usage in whole(Options()).usages} == {None}
+
+
+def test_a_text_of_only_the_target_says_that_it_has_no_context() -> None:
+    analysis = analysed(["bank", "Bank!", *FEW], Options())
+    for alone in analysis.usages[:2]:
+        assert (alone.drivers, alone.flags) == ((), ("no-context",))
+    assert {usage.flags for usage in analysis.usages[2:]} == {()}
+    assert analysed(["bank", *FEW]).usages[0].flags == (), "without drivers nobody looked"
+
+
+@pytest.mark.parametrize(
+    "options",
+    [Options(drivers="none"), Options(faithfulness=0), Options(n_senses=1), Options(drivers="none", faithfulness=5)],
+)
+def test_faithfulness_is_null_where_there_is_nothing_to_prove(options: Options) -> None:
+    analysis = analysed(FEW, options)
+    assert analysis.faithfulness is None
+    assert "test the drivers" not in analysis.provenance.passes
+
+
+def test_faithfulness_is_of_a_sample_of_what_was_explained() -> None:
+    analysis = analysed(TEXTS, Options(explained=6, faithfulness=4, seed=3))
+    assert analysis.faithfulness is not None
+    assert [(f.level, f.operator, f.n) for f in analysis.faithfulness] == [
+        (level, operator, n) for operator in ("delete", "mask") for level, n in (("analysis", 4), ("s0", 2), ("s1", 2))
+    ]
+    every = analysed(TEXTS, Options(explained=3, faithfulness=99)).faithfulness
+    assert every is not None
+    assert every[0].n == 3
+
+
+def test_faithfulness_of_a_decoder_is_by_deletion() -> None:
+    found = analyse(FakeEncoder(causal=True), documents(FEW), "bank", Options()).faithfulness
+    assert found is not None
+    assert {f.operator for f in found} == {"delete"}
+
+
+def test_usages_without_context_words_have_nothing_to_test() -> None:
+    analysis = analysed(["bank", "bank!", "? bank", "bank ...", "bank"], Options(n_senses=2))
+    assert {usage.flags for usage in analysis.usages} == {("no-context",)}
+    assert analysis.faithfulness == ()
+
+
 # what is left out
 
 
@@ -183,11 +326,22 @@ def test_a_target_in_no_text_is_refused_before_anything_is_read() -> None:
     with pytest.raises(BadOption, match="13 senses of 12 usages"):
         analyse(encoder, documents(TEXTS), "bank", Options(n_senses=13))
     with pytest.raises(BadOption, match="magic"):
-        analyse(encoder, documents(TEXTS), "bank", Options(drivers="magic"))  # type: ignore[arg-type]
-    with pytest.raises(BadOption) as caught:
-        analyse(encoder, documents(TEXTS), "bank", Options(explained=0))
-    assert caught.value.where == ("explained",)
+        analyse(encoder, documents(TEXTS), "bank", Options(drivers="magic"))
+    for options, where in (
+        (Options(drivers="attention:3"), "drivers"),
+        (Options(explained=0), "explained"),
+        (Options(faithfulness=-1), "faithfulness"),
+        (Options(budget=0), "budget"),
+        (Options(budget=0, drivers="none"), "budget"),
+    ):
+        with pytest.raises(BadOption) as caught:
+            analyse(encoder, documents(TEXTS), "bank", options)
+        assert caught.value.where == (where,)
     assert encoder.asked == []
+    causal = FakeEncoder(causal=True)
+    with pytest.raises(UnsupportedModel, match="no mask token"):
+        analyse(causal, documents(TEXTS), "bank", Options(drivers="occlusion-mask"))
+    assert causal.asked == []
 
 
 @pytest.mark.parametrize("window", [8, 16, 63])
@@ -229,17 +383,29 @@ def test_every_reading_is_told_and_counted() -> None:
 
         return progress
 
-    analysis = analyse(encoder, documents(TEXTS), "bank", Options(budget=2), watch=watch)
+    analysis = analyse(encoder, documents(TEXTS), "bank", Options(budget=2, faithfulness=4), watch=watch)
     assert told == totals
     assert analysis.provenance.passes == {step: n for step, n in told.items() if n}
     assert sum(told.values()) == sum(encoder.asked)
-    assert (told["read"], told["occlude"]) == (12, 24)
+    # A gradient and two words a usage; for four of them two rankings, two operators, four fractions, both measures.
+    assert told == {"read": 12, "explain": 12 * (3 + 2), "test the drivers": 4 * 2 * 2 * 4 * 2}
+
+
+@pytest.mark.parametrize("budget", [1, 4, 6])
+def test_drivers_cost_a_gradient_and_the_budget_and_faithfulness_its_sample(budget: int) -> None:
+    texts = [f"{text} on a fine day in may by the old mill" for text in TEXTS]
+    passes = analysed(texts, Options(budget=budget, faithfulness=3)).provenance.passes
+    assert passes["read"] == 12
+    assert 12 * (3 + 1) <= passes["explain"] <= 12 * (3 + budget)
+    assert passes["test the drivers"] == 3 * 32
+    assert set(passes) == {"read", "explain", "test the drivers"}
+    assert "test the drivers" not in analysed(texts, Options(budget=budget, faithfulness=0)).provenance.passes
 
 
 def test_without_drivers_each_usage_is_read_once() -> None:
     assert whole().provenance.passes == {"read": 12}
-    attention = whole(Options(drivers="attention"))
-    assert attention.provenance.passes.get("occlude", 0) == 0
+    attention = whole(Options(drivers="attention", faithfulness=0))
+    assert attention.provenance.passes == {"read": 12}
     assert all(usage.drivers for usage in attention.usages)
 
 

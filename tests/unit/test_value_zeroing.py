@@ -123,7 +123,7 @@ def test_the_model_is_as_it_was_before() -> None:
     np.testing.assert_array_equal(before.vectors, after.vectors)
     assert len(told) == len(TEXTS)
     # Signs are words of the context, too, and "banks" is the target.
-    assert sum(told) == 5 + 7 + 0 + 13 + 1
+    assert sum(told) == 5 + 7 + 0 + 14 + 1
 
 
 def test_a_model_with_one_matrix_for_all_is_refused() -> None:

@@ -11,6 +11,7 @@ import hashlib
 import io
 import json
 from collections.abc import Callable, Iterator, Sequence
+from dataclasses import fields
 from typing import Any
 
 import numpy as np
@@ -187,28 +188,29 @@ def _done(work: Callable[[Sequence[int], Progress], Arrays], rows: Sequence[int]
 def _of_usages(usages: Usages) -> Arrays:
     # A word's own text is what stands in its span; only a special token has a name.
     words = [[[unit.text if unit.special else None, unit.start, unit.end] for unit in row] for row in usages.words]
-    arrays: Arrays = {
-        "vectors": usages.vectors,
-        "context": usages.context,
+    others = {
         "layer_ids": np.array(usages.layer_ids, dtype=np.int64),
         "words": np.frombuffer(json.dumps(words).encode(), dtype=np.uint8),
     }
-    if usages.layers is not None:
-        arrays["layers"] = usages.layers
-    return arrays | {f"attention{i}": row for i, row in enumerate(usages.target_attention or ())}
+    return _whole(usages) | others | {f"attention{i}": row for i, row in enumerate(usages.target_attention or ())}
 
 
 def _to_usages(arrays: Arrays, occurrences: Sequence[Occurrence]) -> Usages:
     attention = tuple(arrays[f"attention{i}"] for i in range(len(occurrences)) if f"attention{i}" in arrays)
+    parted = ("layer_ids", "words")
     return Usages(
         occurrences=tuple(occurrences),
-        vectors=arrays["vectors"],
-        context=arrays["context"],
         words=_words(json.loads(arrays["words"].tobytes()), occurrences),
         layer_ids=tuple(arrays["layer_ids"].tolist()),
-        layers=arrays.get("layers"),
         target_attention=attention or None,
+        **{field.name: arrays[field.name] for field in fields(Usages) if field.name in arrays.keys() - parted},
     )
+
+
+def _whole(usages: Usages) -> Arrays:
+    """The fields that are one array over all usages, whichever these are."""
+    named = {field.name: getattr(usages, field.name) for field in fields(usages)}
+    return {name: value for name, value in named.items() if isinstance(value, np.ndarray)}
 
 
 def _words(kept: list[Any], occurrences: Sequence[Occurrence]) -> tuple[tuple[Unit, ...], ...]:
@@ -232,18 +234,15 @@ def _to_rows(arrays: Arrays) -> list[FloatArray]:
 
 def _joined(parts: Sequence[Usages]) -> Usages:
     first = parts[0]
+    arrays = [_whole(part) for part in parts]
     return Usages(
         occurrences=tuple(o for part in parts for o in part.occurrences),
-        vectors=np.concatenate([part.vectors for part in parts]),
-        context=np.concatenate([part.context for part in parts]),
         words=tuple(words for part in parts for words in part.words),
         layer_ids=first.layer_ids,
-        layers=None
-        if first.layers is None
-        else np.concatenate([part.layers for part in parts if part.layers is not None]),
         target_attention=None
         if first.target_attention is None
         else tuple(row for part in parts for row in part.target_attention or ()),
+        **{name: np.concatenate([part[name] for part in arrays]) for name in arrays[0]},
     )
 
 

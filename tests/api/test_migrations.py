@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import signal
+import sys
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
@@ -15,6 +17,7 @@ from analysis.corpus import documents
 from analysis.pipeline import analyse
 from analysis.record import to_json
 from service import database
+from service.cli import main
 from service.database import NewerDatabase
 from service.store import METADATA, Store
 from tests.api.conftest import MONEY, RIVER
@@ -111,3 +114,25 @@ def test_a_migration_that_fails_changes_nothing(url: str) -> None:
     engine = create_engine(url)
     assert inspect(engine).get_table_names() == ["analyses"]
     engine.dispose()
+
+
+@pytest.mark.parametrize("command", ["serve", "worker", "db upgrade"])
+def test_what_cannot_be_opened_is_one_line_and_a_failure(
+    command: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    url = f"sqlite:///{tmp_path}/polyseme.db"
+    Store(url).close()
+    run(url, "UPDATE alembic_version SET version_num = '9999'")
+    monkeypatch.setenv("POLYSEME_HOME", str(tmp_path))
+    monkeypatch.setattr(sys, "argv", ["polyseme", *command.split()])
+    handlers = {number: signal.getsignal(number) for number in (signal.SIGINT, signal.SIGTERM)}
+    try:
+        with pytest.raises(SystemExit) as caught:
+            main()
+    finally:
+        for number, handler in handlers.items():
+            signal.signal(number, handler)
+    assert caught.value.code == 2
+    told = capsys.readouterr().err
+    assert told.startswith("polyseme: the database is of revision 9999; this version knows")
+    assert told.count("\n") == 1

@@ -225,3 +225,16 @@ def test_a_full_disk_holds_a_job_up_and_no_more(make_place: MakePlace) -> None:
     resource.prlimit(process, resource.RLIMIT_FSIZE, unlimited)
     ended = place.end(job)
     assert (ended.status, ended.analysis) == ("done", at_once(request)[0].id)
+
+
+@pytest.mark.slow
+def test_the_command_runs_until_it_is_told_to_stop(tmp_path: Path) -> None:
+    command = [sys.executable, "-c", "from service.cli import main; main()", "worker"]
+    environment = os.environ | {"POLYSEME_HOME": str(tmp_path), "POLYSEME_DATABASE_URL": ""}
+    with subprocess.Popen(command, env=environment, stderr=subprocess.PIPE, text=True) as process:
+        assert process.stderr is not None
+        assert process.stderr.readline().endswith(" runs jobs\n")
+        process.terminate()
+        assert process.wait(60) == 0
+        assert process.stderr.read() == ""
+    assert (tmp_path / "polyseme.db").exists()

@@ -17,5 +17,5 @@ VOLUME /data
 EXPOSE 8000
 HEALTHCHECK --interval=30s --timeout=30s --start-period=15m --retries=3 \
     CMD ["python", "-c", "import urllib.request as u; u.urlopen('http://127.0.0.1:8000/readyz', timeout=25)"]
-# The first start pulls and verifies the models; a later one finds them on the volume.
+# The first start pulls and verifies the models; a later one finds them on the volume. Give POLYSEME_API_KEYS.
 CMD ["sh", "-c", "polyseme models pull mpnet minilm smollm2 && exec polyseme serve --host 0.0.0.0"]

@@ -4,12 +4,15 @@ BIN := .venv/bin
 MODELS := mpnet minilm smollm2
 DATA ?=
 LIMIT ?=
+CASES ?= 3000
+REQUESTS ?= 20000
+CLIENTS ?= 64
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo test slow quality check format serve clean
+.PHONY: help setup demo test slow quality fuzz soak bench-service audit readme examples check format serve clean
 
 help: ## this list
-	@sed -n 's/^\([a-z]*\):.*## /\1\t/p' $(MAKEFILE_LIST) | expand -t 10
+	@sed -n 's/^\([a-z-]*\):.*## /\1\t/p' $(MAKEFILE_LIST) | expand -t 15
 
 # torch comes first and by version: asked for as a dependency of others, pip may choose a far larger build.
 .venv/.ready: pyproject.toml constraints.txt
@@ -37,6 +40,25 @@ slow: setup ## the slow tests: real downloads, many cases
 quality: setup ## measured against labelled data: make quality DATA=FOLDER (LIMIT=200 usages, to be quick)
 	@test -n "$(DATA)" || { echo "name the folder of the data: make quality DATA=FOLDER" >&2; exit 2; }
 	POLYSEME_TEST_DATA="$(abspath $(DATA))" POLYSEME_QUALITY_LIMIT="$(LIMIT)" $(BIN)/python -m pytest -m quality -s
+
+fuzz: setup ## schemathesis over the whole API: make fuzz CASES=3000
+	POLYSEME_FUZZ_CASES=$(CASES) $(BIN)/python -m pytest tests/api/test_fuzz.py
+
+soak: setup ## many clients of a real service: make soak REQUESTS=20000 CLIENTS=64
+	$(BIN)/python -m tests.benchmarks.soak --requests $(REQUESTS) --clients $(CLIENTS)
+
+bench-service: setup ## what the service costs beside the bare model; wants a machine that does nothing else
+	$(BIN)/python -m tests.benchmarks.throughput
+
+audit: .venv/.ready ## known vulnerabilities of what is installed
+	$(BIN)/pip-audit --skip-editable --progress-spinner off
+
+readme: setup ## writes the table of settings into the README
+	$(BIN)/python -m service.settings_table README.md
+
+examples: setup ## writes the examples of the API's description, and its snapshot
+	$(BIN)/python -m tests.make_examples
+	POLYSEME_WRITE_SNAPSHOT=1 $(BIN)/python -m pytest -q tests/api/test_openapi.py
 
 check: setup ## format, lint, types, import rules, tests
 	$(BIN)/ruff format --check .

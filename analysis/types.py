@@ -123,6 +123,7 @@ class Usages:
     words     for each usage the words that were read (W_i), special tokens first and last where the model has them
     layers    f32 (N, len(layer_ids), D) or None: the target's hidden state at each layer asked for, 0 being the input
     target_attention   for each usage f32 (L, H, W_i), or None: the target's row of attention over `words`; sums to 1
+    subwords  int (N) or None: how many subwords were read for each, special tokens included
     """
 
     occurrences: tuple[Occurrence, ...]
@@ -132,6 +133,7 @@ class Usages:
     layer_ids: tuple[int, ...] = ()
     layers: FloatArray | None = None
     target_attention: tuple[FloatArray, ...] | None = None
+    subwords: IntArray | None = None
 
     def __post_init__(self) -> None:
         n = len(self.occurrences)
@@ -157,7 +159,36 @@ class Usages:
             layer_ids=self.layer_ids,
             layers=None if self.layers is None else self.layers[rows],
             target_attention=self.target_attention and tuple(self.target_attention[i] for i in rows),
+            subwords=None if self.subwords is None else self.subwords[rows],
         )
+
+    @property
+    def n_subwords(self) -> int:
+        """Of all readings together; 0 where it is not known."""
+        return 0 if self.subwords is None else int(self.subwords.sum())
+
+
+@dataclass(frozen=True, eq=False)
+class Sentences:
+    """N whole texts: `vectors` f32 (N, D), the mean of the last hidden state over all subwords, of length 1;
+    `subwords` int (N), special tokens included.
+    """
+
+    vectors: FloatArray
+    subwords: IntArray
+
+    def __len__(self) -> int:
+        return len(self.vectors)
+
+    def take(self, indices: Sequence[int]) -> Sentences:
+        """The texts at the indices, in that order."""
+        rows = list(indices)
+        return Sentences(self.vectors[rows], self.subwords[rows])
+
+    @property
+    def n_subwords(self) -> int:
+        """Of all texts together."""
+        return int(self.subwords.sum())
 
 
 @dataclass(frozen=True, eq=False)
@@ -284,6 +315,10 @@ class Encoder(Protocol):
         progress: Progress = silent,
     ) -> Usages:
         """The target in each reading; results in the order given. `layers` are hidden states to keep, 0..L."""
+        ...
+
+    def sentences(self, texts: Sequence[str], *, progress: Progress = silent) -> Sentences:
+        """Each text as one unit vector, in the order given."""
         ...
 
     def attention(self, text: str) -> Attention:

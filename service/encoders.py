@@ -2,15 +2,26 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Callable, Iterable, Iterator, Mapping
-from threading import Lock
+from threading import Lock, Thread
+from typing import Protocol, runtime_checkable
 
 from analysis.errors import ModelError, ModelNotPulled
 from analysis.types import Encoder, ModelInfo
 
+log = logging.getLogger(__name__)
+
 
 class ModelUnavailable(ModelError):
     """An allowed model that this machine cannot load. The cause may name folders: it is for the log only."""
+
+
+@runtime_checkable
+class Lazy(Protocol):
+    """Encoders that may not be loaded yet."""
+
+    def info(self, name: str) -> ModelInfo | None: ...
 
 
 class Encoders(Mapping[str, Encoder]):
@@ -23,6 +34,7 @@ class Encoders(Mapping[str, Encoder]):
         self._load = load
         self._locks = {name: Lock() for name in names}
         self._ready: dict[str, Encoder] = {}
+        self._failed: dict[str, Exception] = {}
 
     def __getitem__(self, name: str) -> Encoder:
         """The encoder; takes seconds the first time. Raises KeyError for another name, ModelUnavailable."""
@@ -39,6 +51,27 @@ class Encoders(Mapping[str, Encoder]):
 
     def __contains__(self, name: object) -> bool:
         return name in self._locks  # Mapping's own would load the model
+
+    def load_soon(self, name: str) -> bool:
+        """Begin to load the model in a thread, unless it is loaded or being loaded; true while it is not there.
+
+        Raises ModelUnavailable where the last attempt failed, and begins another. Raises KeyError for another name.
+        """
+        if name in self._ready:
+            return False
+        if not self._locks[name].locked():
+            failed = self._failed.pop(name, None)
+            Thread(target=self._try, args=(name,), name=f"polyseme-load-{name}", daemon=True).start()
+            if failed is not None:
+                raise failed
+        return True
+
+    def _try(self, name: str) -> None:
+        try:
+            self[name]
+        except Exception as error:
+            self._failed[name] = error
+            log.error("a model cannot be loaded", exc_info=error)
 
     def info(self, name: str) -> ModelInfo | None:
         """What is known of a model without loading it: nothing before its first use."""
@@ -61,4 +94,4 @@ class Encoders(Mapping[str, Encoder]):
 
 def info(encoders: Mapping[str, Encoder], name: str) -> ModelInfo | None:
     """What is known of a model without loading it, for `Encoders` and for a plain mapping of loaded ones."""
-    return encoders.info(name) if isinstance(encoders, Encoders) else encoders[name].info
+    return encoders.info(name) if isinstance(encoders, Lazy) else encoders[name].info

@@ -28,6 +28,7 @@ from analysis.types import (
     Perturbed,
     Progress,
     Respond,
+    Sentences,
     Unit,
     Usages,
     silent,
@@ -138,6 +139,9 @@ class Parts:
         """As `Encoder.word_attention`; large and quickly made, so it is not kept."""
         self._between()
         return self._encoder.word_attention(occurrence)
+
+    def sentences(self, texts: Sequence[str], *, progress: Progress = silent) -> Sentences:
+        return self._encoder.sentences(texts, progress=progress)
 
     def attention(self, text: str) -> Attention:
         return self._encoder.attention(text)

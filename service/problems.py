@@ -32,9 +32,11 @@ from analysis.errors import (
 )
 from service.jobs import BadUpload, UnknownMediaType, UploadTooSlow
 from service.store import NotFound, StoreError
+from service.tickets import ClientGone, Refused
 
 MEDIA_TYPE = "application/problem+json"
 MOST_ERRORS = 20
+CLIENT_GONE = 499  # nginx's, for want of one of HTTP's own
 T = TypeVar("T")
 log = logging.getLogger(__name__)
 
@@ -52,6 +54,7 @@ STATUS: dict[type[PolysemeError], int] = {
     ModelMismatch: 409,
     NotFound: 404,
     StoreError: 503,
+    Refused: 503,
 }
 # Where to point when the error does not know its place in the request.
 PLACE: dict[type[PolysemeError], Place] = {
@@ -64,13 +67,15 @@ PLACE: dict[type[PolysemeError], Place] = {
 PHRASES = {413: "Content Too Large", 422: "Unprocessable Content"}
 MEANINGS = {
     400: "The body cannot be read as what it is said to be",
+    401: "The request has no API key that is known here, and needs one",
     404: "Nothing is kept under the id",
     408: "The body took too long to arrive",
     409: "The sense model was made with a model that is not served here",
     413: "More than a limit allows: see GET /v1/models",
     415: "The body is not said to be of a kind that is read here",
     422: "Something in the body is not right: see `errors`",
-    503: "The model or the database does not answer",
+    429: "More requests than the key, or the address, may send a minute: see `Retry-After`",
+    503: "The model or the database does not answer, or too many wait for it: see `Retry-After`",
 }
 
 # What pydantic says in the terms of Python: what is wrong, and the remedy.
@@ -108,9 +113,9 @@ class Problem(BaseModel):
 def install(app: FastAPI) -> None:
     """Every error that the app's routes raise becomes a problem."""
     app.add_exception_handler(PolysemeError, _polyseme)
+    app.add_exception_handler(ClientGone, _gone)
     app.add_exception_handler(RequestValidationError, _validation)
     app.add_exception_handler(HTTPException, _http)
-    app.add_exception_handler(Exception, _unexpected)
 
 
 def documented(*statuses: int) -> dict[int | str, dict[str, Any]]:
@@ -164,9 +169,15 @@ def _nearest(table: dict[type[PolysemeError], T], error: PolysemeError) -> T | N
 async def _polyseme(_: Request, error: Exception) -> Response:
     assert isinstance(error, PolysemeError)  # noqa: S101 - Starlette chose the handler by it
     problem = from_error(error)
+    if isinstance(error, Refused):
+        return respond(problem, {"Retry-After": str(error.retry_after)})
     if problem.status >= 500:  # whoever runs the service needs the cause; the caller gets none of it
         log.error("%s", error, exc_info=error)
     return respond(problem)
+
+
+async def _gone(_: Request, __: Exception) -> Response:
+    return Response(status_code=CLIENT_GONE)  # for the log: nobody reads it
 
 
 async def _http(_: Request, error: Exception) -> Response:
@@ -177,7 +188,8 @@ async def _http(_: Request, error: Exception) -> Response:
     return respond(plain(error.status_code, error.detail, remedy=remedy), dict(error.headers or {}))
 
 
-async def _unexpected(_: Request, __: Exception) -> Response:
+def unexpected() -> Response:
+    """The answer where something broke that nobody foresaw."""
     return respond(plain(500, "the request could not be finished", remedy="tell whoever runs the service"))
 
 

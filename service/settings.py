@@ -3,12 +3,18 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Annotated
 
 from platformdirs import user_data_path
-from pydantic import Field
+from pydantic import Field, StringConstraints
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
+from service.keys import FORM
+
 MOST_TEXTS = 20_000  # whatever the setting: a request is checked on the event loop, which this keeps short
+
+
+ApiKey = Annotated[str, StringConstraints(pattern=FORM)]
 
 
 class Settings(BaseSettings):
@@ -23,7 +29,9 @@ class Settings(BaseSettings):
     models: tuple[str, ...] = Field(
         default=("mpnet", "minilm", "smollm2"), description="the models that requests may name, as a JSON list"
     )
-    database_url: str = Field(default="", description="where analyses are kept; empty: SQLite in the home folder")
+    database_url: str = Field(
+        default="", description="where analyses are kept; for PostgreSQL `postgresql+psycopg://...`"
+    )
     max_body_bytes: int = Field(default=2_000_000, ge=1, description="largest body of a request")
     max_texts: int = Field(default=1_000, ge=1, le=MOST_TEXTS, description="most texts in a request")
     max_characters: int = Field(default=100_000, ge=1, description="longest text in a request, in code points")
@@ -53,6 +61,29 @@ class Settings(BaseSettings):
     def for_jobs(self) -> Settings:
         """The same, with the limits of a job in place of those of a request."""
         return self.model_copy(update={"max_texts": self.max_job_texts, "max_usages": self.max_job_usages})
+
+    queue_size: int = Field(
+        default=256, ge=1, description="most requests that wait for the model or have it; beyond: 503"
+    )
+    deadline_seconds: float = Field(
+        default=600, gt=0, description="longest that a request may take, in seconds; then its work is dropped"
+    )
+
+    api_keys: tuple[ApiKey, ...] = Field(
+        default=(), description="who may use the service, as a JSON list of name:sha256; `polyseme key NAME` makes one"
+    )
+    allow_no_keys: bool = Field(
+        default=False, description="true: serve without keys on an address that other machines reach"
+    )
+    requests_per_minute: int = Field(
+        default=0, ge=0, description="most requests a minute of a key, or of an address without keys; 0: any number"
+    )
+    body_seconds: float = Field(
+        default=30, gt=0, description="longest that the body of a request may take to arrive, in seconds"
+    )
+    drain_seconds: int = Field(
+        default=30, ge=0, description="how long requests may go on when the service is told to stop, in seconds"
+    )
 
     @property
     def pairs(self) -> Path:

@@ -27,6 +27,7 @@ from analysis.types import (
     Perturbed,
     Progress,
     Respond,
+    Sentences,
     Unit,
     Usages,
     silent,
@@ -107,7 +108,21 @@ class FakeEncoder:
             layer_ids=tuple(layers),
             layers=hidden[:, list(layers)] if layers else None,
             target_attention=rows if attention else None,
+            subwords=np.array([len(reading) for reading in laid], dtype=np.int64),
         )
+
+    def sentences(self, texts: Sequence[str], *, progress: Progress = silent) -> Sentences:
+        self.asked.append(len(texts))
+        found = [words(text) for text in texts]
+        for i, units in enumerate(found):
+            if not 0 < len(units) <= self.window - 2:
+                raise BadText(f"the text has {len(units)} words", remedy="give one sentence", where=("texts", i))
+        means = [
+            np.mean([self._vector(zlib.crc32(unit.text.lower().encode())) for unit in units], 0) for units in found
+        ]
+        progress(len(texts))
+        vectors = np.stack([mean / np.linalg.norm(mean) for mean in means]).astype(np.float32)
+        return Sentences(vectors, np.array([len(units) + 2 for units in found], dtype=np.int64))
 
     def attention(self, text: str) -> Attention:
         units = (SPECIALS.before[0][1], *words(text), SPECIALS.after[0][1])

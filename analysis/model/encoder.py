@@ -16,7 +16,7 @@ import transformers
 
 from analysis.attention import pool, pool_keys
 from analysis.catalogue import ModelFolder
-from analysis.errors import BadText, UnsupportedModel
+from analysis.errors import BadText, Place, UnsupportedModel
 from analysis.model.batches import batches
 from analysis.model.gradients import along
 from analysis.model.layers import value_zeroing
@@ -33,6 +33,7 @@ from analysis.types import (
     Perturbed,
     Progress,
     Respond,
+    Sentences,
     Span,
     Unit,
     Usages,
@@ -146,7 +147,37 @@ class TransformerEncoder:
             )
             if attention
             else None,
+            subwords=np.array([len(reading) for reading in laid], dtype=np.int64),
         )
+
+    def sentences(self, texts: Sequence[str], *, progress: Progress = silent) -> Sentences:
+        """Each text as one vector: the mean of the last hidden state over all subwords, special tokens too, length 1.
+
+        That is how the sentence-transformers in the catalogue were trained (Reimers and Gurevych 2019, section 3).
+        Raises BadText, with the text's place in the list, for an empty text, or one beyond the window.
+        """
+        laid = [self._whole(text, ("texts", i)) for i, text in enumerate(texts)]
+        vectors = np.zeros((len(laid), self.info.width), dtype=np.float32)
+        for batch in batches([len(ids) for ids in laid]):
+            last = self._forward([laid[i] for i in batch], hidden=False, attention=False).last_hidden_state
+            for slot, i in enumerate(batch):
+                mean = last[slot, : len(laid[i])].mean(0)
+                vectors[i] = (mean / mean.norm()).numpy()
+            progress(len(batch))
+        return Sentences(vectors, np.array([len(ids) for ids in laid], dtype=np.int64))
+
+    def _whole(self, text: str, where: Place) -> IntArray:
+        """(T) the ids of a text that the window holds, between the special tokens."""
+        bare = self._tokenizer(text, add_special_tokens=False, verbose=False)["input_ids"]
+        room = self.info.window - len(self._specials)
+        if not 0 < len(bare) <= room:
+            raise BadText(
+                f"the text has {len(bare)} subwords; the model reads 1 to {room}",
+                remedy="give a text with words in it, or send a long one in parts",
+                where=where,
+            )
+        before, after = ([i for i, _ in some] for some in (self._specials.before, self._specials.after))
+        return np.array([*before, *bare, *after], dtype=np.int64)
 
     @property
     def has_mask(self) -> bool:

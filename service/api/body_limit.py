@@ -1,7 +1,8 @@
-"""No request has a larger body than the limit, whatever its Content-Length says, and with or without one."""
+"""No request has a larger body than the limit, whatever its Content-Length says, nor takes for ever to send it."""
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Collection
 
 from starlette.datastructures import Headers
@@ -11,17 +12,19 @@ from service.problems import plain, respond
 
 
 class BodyLimit:
-    """Reads the whole body first, at most `limit` bytes of it, and then calls the app; 413 where it is longer.
+    """Reads the whole body first, at most `limit` bytes of it, and then calls the app; 413 where it is longer, 408
+    where it takes more than `seconds` to arrive.
 
     A path in `streamed` reads its body itself, and has a limit of its own.
 
     Starlette's own middleware of this kind answers in plain text, where every error here is a problem.
     """
 
-    def __init__(self, app: ASGIApp, limit: int, streamed: Collection[str] = ()) -> None:
+    def __init__(self, app: ASGIApp, limit: int, seconds: float = 30, streamed: Collection[str] = ()) -> None:
         self.app = app
         self.streamed = streamed
         self.limit = limit
+        self.seconds = seconds
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] != "http" or scope.get("path") in self.streamed:
@@ -31,17 +34,18 @@ class BodyLimit:
         if said.isdecimal() and (len(said) > 18 or int(said) > self.limit):
             await self._refuse(scope, receive, send)
             return
-        body = bytearray()
-        more = True
-        while more:
-            message = await receive()
-            if message["type"] != "http.request":  # the client went away
-                return
-            body += message.get("body", b"")
-            more = message.get("more_body", False)
-            if len(body) > self.limit:
-                await self._refuse(scope, receive, send)
-                return
+        try:
+            async with asyncio.timeout(self.seconds):
+                body = await self._read(receive)
+        except TimeoutError:
+            late = plain(408, f"the body took more than {self.seconds:g} s to arrive", remedy="send it faster")
+            await respond(late, {"Connection": "close"})(scope, receive, send)
+            return
+        if body is None:  # the client went away
+            return
+        if len(body) > self.limit:
+            await self._refuse(scope, receive, send)
+            return
 
         whole: Message | None = {"type": "http.request", "body": bytes(body), "more_body": False}
 
@@ -53,6 +57,18 @@ class BodyLimit:
             return message
 
         await self.app(scope, replay, send)
+
+    async def _read(self, receive: Receive) -> bytearray | None:
+        """The body, or as much of it as shows that it is too long; None where the client went away."""
+        body = bytearray()
+        more = True
+        while more and len(body) <= self.limit:
+            message = await receive()
+            if message["type"] != "http.request":
+                return None
+            body += message.get("body", b"")
+            more = message.get("more_body", False)
+        return body
 
     async def _refuse(self, scope: Scope, receive: Receive, send: Send) -> None:
         detail = f"the body has more than {self.limit:,} bytes"

@@ -13,7 +13,9 @@ from fastapi.openapi.docs import get_swagger_ui_html
 from fastapi.responses import HTMLResponse, JSONResponse
 from starlette.staticfiles import StaticFiles
 
-from service.problems import MEDIA_TYPE
+from service.api import examples
+from service.api.guard import OPEN
+from service.problems import MEANINGS, MEDIA_TYPE
 
 
 def install(app: FastAPI) -> None:
@@ -76,14 +78,27 @@ def as_3_0(document: Any) -> Any:
 
 
 def _with_problems(document: dict[str, Any]) -> dict[str, Any]:
-    """FastAPI writes an error's schema under the media type of the route's answer; ours have their own."""
-    for path in document["paths"].values():
-        for operation in path.values():
+    """What the layers around the routes ask for and answer; and the media type of problems, which FastAPI takes for
+    that of the route's answer.
+    """
+    schemes = document.setdefault("components", {}).setdefault("securitySchemes", {})
+    schemes["key"] = {"type": "http", "scheme": "bearer", "description": "an API key, where the service has any"}
+    for name, path in document["paths"].items():
+        for method, operation in path.items():
+            if name not in OPEN:
+                operation["security"] = [{}, {"key": []}]
+                operation["responses"] = {"401": _refusal(401), "429": _refusal(429)} | operation["responses"]
             for status, response in operation["responses"].items():
                 content = response.get("content", {})
                 if (status == "default" or int(status) >= 400) and len(content) == 1:
                     response["content"] = {MEDIA_TYPE: next(iter(content.values()))}
+            examples.add(name, method, operation)
     return document
+
+
+def _refusal(status: int) -> dict[str, Any]:
+    problem = {"schema": {"$ref": "#/components/schemas/Problem"}}
+    return {"description": MEANINGS[status], "content": {MEDIA_TYPE: problem}}
 
 
 def _policy(page: str) -> str:

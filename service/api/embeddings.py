@@ -14,13 +14,15 @@ from pydantic_core import to_json
 from analysis.assemble import missing_notices
 from analysis.errors import BadOption, LimitExceeded
 from analysis.text import Found
-from analysis.types import FloatArray, ModelInfo
+from analysis.types import Encoder, FloatArray, ModelInfo, Usages
 from service.api import texts
-from service.api.services import Services, Wired
+from service.api.services import Wired
 from service.problems import documented
 from service.schemas import EmbeddingsOut, EmbeddingsRequest
 
 router = APIRouter(tags=["embeddings"])
+SHORT = 4_000  # code points in all: searched in about a millisecond
+FEW = 8  # usages that are read together with other clients'
 
 
 @router.post("/embeddings", response_model=EmbeddingsOut, responses=documented(400, 413, 415, 422, 503))
@@ -30,24 +32,31 @@ async def embeddings(request: EmbeddingsRequest, services: Wired) -> Response:
     A vector is the mean over the word's subwords. A long text is read through a window around the word.
     """
     model = services.check_model(request.model)
-    documents, found = await services.off_loop(texts.read, request, services.settings)
+    if sum(len(given.text) for given in request.texts) <= SHORT:  # a thread would take longer than the work
+        documents, found = texts.read(request, services.settings)
+    else:
+        documents, found = await services.off_loop(texts.read, request, services.settings)
+    encoder = await services.encoder(model)
+    layers = _checked_layers(request.layers, encoder.info)
+    _check_size(len(found.occurrences), len(layers), encoder.info.width, services.settings.max_vector_values)
     with texts.placing(documents):
-        content = await services.infer(_answer, services, model, request, found)
+        if len(found.occurrences) <= FEW:
+            usages = await services.read(encoder, found.occurrences, layers)
+            content = _answer(encoder, request, found, usages)
+        else:
+            usages = await services.infer(encoder.encode, found.occurrences, layers=layers)
+            content = await services.off_loop(_answer, encoder, request, found, usages)
     return Response(content, media_type="application/json")
 
 
-def _answer(services: Services, model: str, request: EmbeddingsRequest, found: Found) -> bytes:
-    encoder = services.encoders[model]
-    layers = _checked_layers(request.layers, encoder.info)
-    _check_size(len(found.occurrences), len(layers), encoder.info.width, services.settings.max_vector_values)
-    usages = encoder.encode(found.occurrences, layers=layers)
+def _answer(encoder: Encoder, request: EmbeddingsRequest, found: Found, usages: Usages) -> bytes:
     assert usages.layers is not None  # noqa: S101 - there is at least one layer
     forms = [form for form, _ in Counter(use.surface for use in found.occurrences).most_common()]
     return to_json(
         {
             "target": request.target,
             "model": encoder.info.name,
-            "layers": layers,
+            "layers": list(usages.layer_ids),
             "width": encoder.info.width,
             "usages": [
                 {

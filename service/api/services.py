@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+import math
+import time
+from collections.abc import AsyncIterator, Callable, Mapping, Sequence
+from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from functools import partial
 from typing import Annotated, ParamSpec, TypeVar
@@ -11,23 +14,66 @@ from anyio import CapacityLimiter, to_thread
 from fastapi import Depends, Request
 
 from analysis.errors import UnknownModel
-from analysis.types import Encoder
+from analysis.types import Encoder, Occurrence, Sentences, Usages
+from service.batching import Shared
+from service.fair import Fair, FairEncoders
+from service.metrics import Metrics
 from service.settings import Settings
 from service.store import Store
+from service.tickets import CURRENT, QueueFull, Ticket, current
+from service.turns import Turns
 
 P = ParamSpec("P")
 T = TypeVar("T")
+# Requests in threads at once. Their forward passes take turns; more threads would only hold more arrays at a time.
+AT_ONCE = 8
+LONGEST_WAIT = 60.0
+
+
+@dataclass(eq=False)
+class _Load:
+    """Requests that wait for the model or have it, and how long each takes of late (seconds)."""
+
+    requests: int = 0
+    seconds: float = 0.0
+
+    def done(self, seconds: float) -> None:
+        self.requests -= 1
+        self.seconds += 0.1 * (seconds - self.seconds)
 
 
 @dataclass(frozen=True, eq=False)
 class Services:
-    """`inference` has one token: a second forward pass at a time would only slow the first, as torch uses all cores."""
+    """`encoders` take turns (service/batching.py); `plain` are the same without, for what must not wait in line."""
 
     settings: Settings
-    encoders: Mapping[str, Encoder]
+    encoders: FairEncoders
     store: Store
-    inference: CapacityLimiter = field(default_factory=lambda: CapacityLimiter(1))
+    shared: Shared
+    metrics: Metrics
+    inference: CapacityLimiter = field(default_factory=lambda: CapacityLimiter(AT_ONCE))
     probe: CapacityLimiter = field(default_factory=lambda: CapacityLimiter(1))
+    load: _Load = field(default_factory=_Load)
+
+    @classmethod
+    def wire(
+        cls,
+        settings: Settings,
+        encoders: Mapping[str, Encoder],
+        store: Store,
+        jobs: Callable[[], Mapping[str, int]] = dict,
+    ) -> Services:
+        """The services over these parts; `jobs` tells how many there are of each status."""
+        metrics = Metrics()
+        turns = Turns(metrics.spent)
+        fair = FairEncoders(encoders, turns, metrics.read)
+        made = cls(settings, fair, store, Shared(turns, metrics.read), metrics)
+        metrics.watch(lambda: made.load.requests, jobs)
+        return made
+
+    @property
+    def plain(self) -> Mapping[str, Encoder]:
+        return self.encoders.encoders
 
     def check_model(self, name: str | None) -> str:
         """The model's name, the default for None; loads nothing. Raises UnknownModel, which lists the names."""
@@ -38,16 +84,61 @@ class Services:
         return chosen
 
     async def infer(self, work: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> T:
-        """Run what uses a model in a thread, one such at a time; others wait their turn."""
-        return await to_thread.run_sync(partial(work, *args, **kwargs), limiter=self.inference)
+        """Run what uses a model in a thread; what it reads takes turns with what others read.
+
+        Raises QueueFull, ClientGone, DeadlinePassed, ShuttingDown.
+        """
+        ticket = current()
+
+        def begun() -> T:
+            ticket.check()  # it may have waited for the thread
+            return work(*args, **kwargs)
+
+        async with self._admitted():
+            return await ticket.wait_for(to_thread.run_sync(begun, limiter=self.inference))
+
+    async def encoder(self, model: str) -> Fair:
+        """The model, which its first use loads in a thread. Raises ModelUnavailable."""
+        if self.encoders.info(model) is None:
+            return await self.infer(self.encoders.__getitem__, model)
+        return self.encoders[model]
+
+    async def read(self, encoder: Fair, readings: Sequence[Occurrence], layers: Sequence[int]) -> Usages:
+        """A few readings, in one batch with those of other clients. Raises as `infer`."""
+        async with self._admitted():
+            return await self.shared.encode(encoder, readings, layers)
+
+    async def read_sentences(self, encoder: Fair, texts: Sequence[str]) -> Sentences:
+        """A few sentences, in one batch with those of other clients. Raises as `infer`."""
+        async with self._admitted():
+            return await self.shared.sentences(encoder, texts)
 
     async def off_loop(self, work: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> T:
         """Run what takes a while without a model (searching, rendering, the database) in a thread."""
         return await to_thread.run_sync(partial(work, *args, **kwargs))
 
+    @asynccontextmanager
+    async def _admitted(self) -> AsyncIterator[None]:
+        load, most = self.load, self.settings.queue_size
+        if load.requests >= most:
+            wait = min(LONGEST_WAIT, load.requests * load.seconds / AT_ONCE)
+            raise QueueFull(
+                f"{most} requests wait for the model, as many as may",
+                remedy=f"try again in {max(1, math.ceil(wait))} s",
+                retry_after=wait,
+            )
+        load.requests += 1
+        since = time.monotonic()
+        try:
+            yield
+        finally:
+            load.done(time.monotonic() - since)
 
-def _services(request: Request) -> Services:
+
+async def _services(request: Request) -> Services:
     services: Services = request.app.state.services
+    caller = request.scope.get("caller") or (request.client.host if request.client else "")
+    CURRENT.set(Ticket(caller, services.settings.deadline_seconds, request.receive))
     return services
 
 

@@ -7,13 +7,11 @@ from __future__ import annotations
 
 import os
 import sys
-from typing import Annotated
 
 import typer
 
 from analysis.errors import PolysemeError
-from service.cli import analyses, attention, db, evaluate, fit_pairs, models, sense_models, worker
-from service.cli.common import settings
+from service.cli import analyses, attention, db, evaluate, fit_pairs, models, sense_models, serve, worker
 
 app = typer.Typer(
     name="polyseme",
@@ -31,21 +29,10 @@ app.command()(evaluate.evaluate)
 app.command()(fit_pairs.fit_pairs)
 app.command()(worker.worker)
 app.add_typer(db.db_app, name="db")
+app.command()(serve.serve)
+app.command()(serve.key)
 app.add_typer(sense_models.sense_models_app, name="sense-models")
 app.add_typer(models.models_app, name="models")
-
-
-@app.command()
-def serve(
-    host: Annotated[str, typer.Option(help="The address to listen on.")] = "127.0.0.1",
-    port: Annotated[int, typer.Option(min=1, max=65535)] = 8000,
-) -> None:
-    """The REST service; its documentation is at /docs. Settings come from the environment (see the README)."""
-    import uvicorn
-
-    from service.app import build
-
-    uvicorn.run(build(settings()), host=host, port=port, log_level="info", server_header=False)
 
 
 def main() -> None:

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 from pydantic import ValidationError
+from pydantic_settings import SettingsError
 
 from analysis.errors import BadFile, BadOption
 from service.settings import Settings
@@ -46,8 +47,11 @@ def settings() -> Settings:
         return Settings()
     except ValidationError as error:
         first = error.errors()[0]
-        name = "POLYSEME_" + "_".join(str(part) for part in first["loc"]).upper()
+        name = f"POLYSEME_{first['loc'][0]}".upper()
         raise BadOption(f"the setting {name} is not right: {first['msg']}", remedy="mend or unset it") from error
+    except SettingsError as error:  # a list that is no JSON; the error itself shows no value
+        name = "POLYSEME_" + str(error).split('"')[1].upper()
+        raise BadOption(f"the setting {name} is not a JSON list", remedy='write it as ["a", "b"]') from error
 
 
 def read_documents(file: str, text_field: str, id_field: str | None) -> list[Document]:

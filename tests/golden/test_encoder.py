@@ -174,3 +174,25 @@ def test_what_is_known_of_the_models(encoder: TransformerEncoder) -> None:
     assert (info.layers, info.heads, info.width, info.causal) == expected
     assert info.window == 512
     assert len(info.digest) == 64
+
+
+def test_sentences_are_those_of_sentence_transformers(minilm: TransformerEncoder) -> None:
+    """Its recipe for these models, as on their cards: padded batch, mean over the mask, length 1."""
+    tokenizer, model = plain_parts("minilm")
+    encoded = tokenizer(TEXTS, padding=True, truncation=True, return_tensors="pt")
+    with torch.no_grad():
+        hidden = model(**encoded)[0]
+    mask = encoded["attention_mask"].unsqueeze(-1).float()
+    expected = torch.nn.functional.normalize((hidden * mask).sum(1) / mask.sum(1), dim=1).numpy()
+    read = minilm.sentences(TEXTS)
+    np.testing.assert_allclose(read.vectors, expected, atol=1e-5)
+    assert read.subwords.tolist() == encoded["attention_mask"].sum(1).tolist()
+    for i, text in enumerate(TEXTS):
+        np.testing.assert_allclose(minilm.sentences([text]).vectors[0], read.vectors[i], atol=1e-5)
+
+
+@pytest.mark.parametrize("text", ["", "word " * 600])
+def test_a_sentence_that_the_window_does_not_hold(minilm: TransformerEncoder, text: str) -> None:
+    with pytest.raises(BadText) as raised:
+        minilm.sentences(["fine", text])
+    assert raised.value.where == ("texts", 1)

@@ -1,0 +1,196 @@
+"""Many requests, one model. Short requests of different clients are read in one batch; long ones take turns.
+
+    POST /v1/embeddings, a sentence  --Shared-->  one batch for all who wait  --+
+    POST /v1/senses, thousands       --Fair---->  a turn for each of its batches --+--Turns-->  the encoder
+
+What is read in `Shared` has neighbours, which change a number by less than 1e-5; what is in `Fair` has none.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections import OrderedDict, deque
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+from threading import Condition, Thread
+from typing import Any, Generic, TypeVar
+
+from analysis.types import Occurrence, Sentences, Usages
+from service.fair import Fair
+from service.tickets import ClientGone, Refused, Ticket, current, stopping
+from service.turns import Turns
+
+R = TypeVar("R", Usages, Sentences)
+MOST_TOGETHER = 32  # readings in one shared batch: the encoder sorts them by length into passes of its own
+
+
+@dataclass(eq=False)
+class _Item(Generic[R]):
+    """What one client wants read in a shared batch, and where to put it."""
+
+    inputs: Sequence[Any]
+    ticket: Ticket
+    answer: asyncio.Future[R]
+    outcome: R | BaseException | None = None
+
+
+@dataclass
+class _Line:
+    """Those who want the same done (one model, the same layers), by caller."""
+
+    read: Callable[[Sequence[Any]], Any]
+    callers: OrderedDict[str, deque[_Item[Any]]] = field(default_factory=OrderedDict)
+
+    def take(self, most: int) -> list[_Item[Any]]:
+        """Items of at most `most` inputs in all (one item at least), callers in turn."""
+        taken: list[_Item[Any]] = []
+        size = 0
+        while self.callers:
+            caller, items = next(iter(self.callers.items()))
+            size += len(items[0].inputs)
+            if taken and size > most:
+                break
+            taken.append(items.popleft())
+            del self.callers[caller]
+            if items:
+                self.callers[caller] = items
+        return taken
+
+
+class Shared:
+    """Reads what many clients ask for in one batch: whatever waits when the model is free, and at once when one does.
+
+    A bad input fails its own request only. What nobody waits for any more, or is past its deadline, is not read.
+    """
+
+    def __init__(self, turns: Turns, read: Callable[[int], None]) -> None:
+        self._turns, self._read = turns, read
+        self._lines: OrderedDict[tuple[Any, ...], _Line] = OrderedDict()
+        self._change = Condition()
+        self._closed = False
+        self._thread = Thread(target=self._run, name="polyseme-batches", daemon=True)
+        self._thread.start()
+
+    @property
+    def alive(self) -> bool:
+        return self._thread.is_alive()
+
+    async def encode(self, encoder: Fair, readings: Sequence[Occurrence], layers: Sequence[int]) -> Usages:
+        """(N) usages of these readings. Raises as the encoder does; and ClientGone, DeadlinePassed, ShuttingDown."""
+        own = encoder.encoder
+        line = _Line(lambda inputs: own.encode(inputs, layers=layers))
+        usages: Usages = await self._submit(("encode", id(own), *layers), line, readings)
+        return usages
+
+    async def sentences(self, encoder: Fair, texts: Sequence[str]) -> Sentences:
+        """(N) sentences; raises as `encode`."""
+        own = encoder.encoder
+        read: Sentences = await self._submit(("sentences", id(own)), _Line(own.sentences), texts)
+        return read
+
+    def close(self) -> None:
+        """Whoever waits is told that the service stops, and so is whoever waits for a turn."""
+        with self._change:
+            self._closed = True
+            self._change.notify()
+        self._turns.close()
+        self._thread.join(timeout=60)  # a batch that is being read is finished
+
+    def waiting(self) -> int:
+        """How many requests wait to be read."""
+        with self._change:
+            return sum(len(items) for line in self._lines.values() for items in line.callers.values())
+
+    async def _submit(self, key: tuple[Any, ...], line: _Line, inputs: Sequence[Any]) -> Any:
+        item = _Item[Any](inputs, current(), asyncio.get_running_loop().create_future())
+        with self._change:
+            if self._closed:
+                raise stopping()
+            callers = self._lines.setdefault(key, line).callers
+            callers.setdefault(item.ticket.caller, deque()).append(item)
+            self._change.notify()
+        return await item.ticket.wait_for(item.answer)
+
+    def _run(self) -> None:
+        ticket = Ticket("shared batches")
+        while True:
+            with self._change:
+                self._change.wait_for(lambda: self._closed or self._lines)
+                if self._closed:
+                    break
+            items: list[_Item[Any]] = []
+            try:
+                with self._turns.turn(ticket):
+                    read, items = self._take()  # only now: those who came during the wait are read too
+                    self._answer(read, items)
+            except Refused as error:
+                _tell(items, error)
+        with self._change:
+            rest = [item for line in self._lines.values() for items in line.callers.values() for item in items]
+            self._lines.clear()
+        _tell(rest, stopping())
+
+    def _take(self) -> tuple[Callable[[Sequence[Any]], Any], list[_Item[Any]]]:
+        with self._change:
+            key, line = self._lines.popitem(last=False)
+            items = line.take(MOST_TOGETHER)
+            if line.callers:
+                self._lines[key] = line
+            return line.read, items
+
+    def _answer(self, read: Callable[[Sequence[Any]], Any], items: list[_Item[Any]]) -> None:
+        wanted = []
+        for item in items:
+            try:
+                item.ticket.check()
+                wanted.append(item)
+            except (ClientGone, Refused) as error:
+                item.outcome = error
+        try:
+            if wanted:
+                self._together(read, wanted)
+        except Exception as error:  # noqa: BLE001 - whatever it is, it belongs to who asked
+            for item in wanted:
+                item.outcome = _alone(read, item) if len(wanted) > 1 else error
+        _deliver(items)
+
+    def _together(self, read: Callable[[Sequence[Any]], Any], items: list[_Item[Any]]) -> None:
+        result = read([one for item in items for one in item.inputs])
+        self._read(result.n_subwords)
+        start = 0
+        for item in items:
+            item.outcome = result.take(range(start, start + len(item.inputs)))
+            start += len(item.inputs)
+
+
+def _alone(read: Callable[[Sequence[Any]], R], item: _Item[R]) -> R | BaseException:
+    try:
+        return read(item.inputs)
+    except Exception as error:  # noqa: BLE001 - as above
+        return error
+
+
+def _tell(items: Sequence[_Item[Any]], error: BaseException) -> None:
+    for item in items:
+        item.outcome = error
+    _deliver(items)
+
+
+def _deliver(items: Sequence[_Item[Any]]) -> None:
+    """Every answer to its event loop, which is woken once."""
+    loops: dict[asyncio.AbstractEventLoop, list[_Item[Any]]] = {}
+    for item in items:
+        loops.setdefault(item.answer.get_loop(), []).append(item)
+    for loop, its in loops.items():
+        if not loop.is_closed():
+            loop.call_soon_threadsafe(_settle, its)
+
+
+def _settle(items: Sequence[_Item[Any]]) -> None:
+    for item in items:
+        if item.answer.done():
+            continue
+        if isinstance(item.outcome, BaseException):
+            item.answer.set_exception(item.outcome)
+        else:
+            item.answer.set_result(item.outcome)

@@ -1,0 +1,84 @@
+"""Logs as JSON, a line an event, on standard error. No text of a user is ever in them.
+
+An exception's message may quote what somebody sent; so a message is shown only of errors that this project words
+itself and of the operating system's. Of others there are the kind, and where in the code it was.
+"""
+
+from __future__ import annotations
+
+import logging
+import sys
+import traceback
+from pathlib import Path
+from typing import Any, TextIO
+
+import structlog
+from structlog.typing import EventDict, Processor, WrappedLogger
+
+from analysis.errors import InputError, PolysemeError
+
+MOST_CAUSES = 5
+
+
+def configure(stream: TextIO = sys.stderr, level: int = logging.INFO) -> None:
+    """Everything that is logged in this process, by whatever library, in one form."""
+    shared: list[Processor] = [
+        structlog.contextvars.merge_contextvars,
+        structlog.stdlib.add_logger_name,
+        structlog.stdlib.add_log_level,
+        structlog.processors.TimeStamper(fmt="iso", utc=True),
+        told_safely,
+    ]
+    structlog.configure(
+        processors=[
+            structlog.stdlib.filter_by_level,
+            *shared,
+            structlog.stdlib.ProcessorFormatter.wrap_for_formatter,
+        ],
+        logger_factory=structlog.stdlib.LoggerFactory(),
+        wrapper_class=structlog.stdlib.BoundLogger,
+        cache_logger_on_first_use=False,
+    )
+    handler = logging.StreamHandler(stream)
+    handler.setFormatter(
+        structlog.stdlib.ProcessorFormatter(
+            foreign_pre_chain=shared,
+            processors=[
+                structlog.stdlib.ProcessorFormatter.remove_processors_meta,
+                structlog.processors.JSONRenderer(ensure_ascii=False),
+            ],
+        )
+    )
+    root = logging.getLogger()
+    root.handlers[:] = [handler]
+    root.setLevel(level)
+    logging.captureWarnings(True)
+
+
+def told_safely(_: WrappedLogger, __: str, event: EventDict) -> EventDict:
+    """`exc_info` as kinds and places; see the top of this module."""
+    error = event.pop("exc_info", None)
+    if isinstance(error, tuple):
+        error = error[1]
+    elif error is True:
+        error = sys.exc_info()[1]
+    if isinstance(error, BaseException):
+        event["error"] = _chain(error)
+    record = event.get("_record")
+    if record is not None:  # a foreign record's own copy of it, which its formatter would print
+        record.exc_info = record.exc_text = None
+    return event
+
+
+def _chain(error: BaseException | None) -> list[dict[str, Any]]:
+    told: list[dict[str, Any]] = []
+    while error is not None and len(told) < MOST_CAUSES:
+        one: dict[str, Any] = {"kind": type(error).__name__}
+        own = isinstance(error, PolysemeError) and not isinstance(error, InputError)
+        if own or isinstance(error, OSError | ImportError):
+            one["what"] = str(error)
+        frames = traceback.extract_tb(error.__traceback__)
+        one["at"] = [f"{Path(frame.filename).name}:{frame.lineno} {frame.name}" for frame in frames]
+        told.append(one)
+        error = error.__cause__ or (None if error.__suppress_context__ else error.__context__)
+    return told

@@ -1,0 +1,338 @@
+"""Concurrent requests share batches and take turns; what nobody waits for is not read."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import time
+from collections.abc import Iterator, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
+from threading import Event, Thread
+from typing import Any
+
+import numpy as np
+import pytest
+
+from analysis.errors import BadSpan
+from analysis.types import Occurrence, Usages
+from service.batching import MOST_TOGETHER, Shared
+from service.fair import Fair
+from service.tickets import CURRENT, ClientGone, DeadlinePassed, ShuttingDown, Ticket
+from service.turns import Turns
+from tests.api.conftest import MONEY, RIVER, MakeClient, problem
+from tests.fake import FakeEncoder
+
+
+def use(text: str) -> Occurrence:
+    start = text.index("bank")
+    return Occurrence(text, "bank", start, start + 4, "1")
+
+
+class Gated(FakeEncoder):
+    """Reads two texts a batch, as the real one reads a few; each reading waits for `gate`, and is noted in `seen`."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.gate, self.begun = Event(), Event()
+        self.seen: list[list[str]] = []
+
+    def encode(self, readings: Any, *, progress: Any = lambda _: None, **kwargs: Any) -> Usages:
+        for start in range(0, len(readings), 2):
+            batch = readings[start : start + 2]
+            self.seen.append([reading.text for reading in batch])
+            self.begun.set()
+            assert self.gate.wait(10)
+            progress(len(batch))
+        return super().encode(readings, **kwargs)
+
+
+class Together(Gated):
+    """Notes whole calls, not batches."""
+
+    def encode(self, readings: Any, **kwargs: Any) -> Usages:
+        self.seen.append([reading.text for reading in readings])
+        self.begun.set()
+        assert self.gate.wait(10)
+        return FakeEncoder.encode(self, readings, **kwargs)
+
+
+def wait_until(what: Any) -> None:
+    until = time.monotonic() + 10
+    while not what():
+        assert time.monotonic() < until
+        time.sleep(0.001)
+
+
+@contextlib.contextmanager
+def sharing(encoder: FakeEncoder) -> Iterator[tuple[Shared, Fair, Turns]]:
+    turns = Turns()
+    shared = Shared(turns, lambda _: None)
+    try:
+        yield shared, Fair(encoder, turns, lambda _: None), turns
+    finally:
+        getattr(encoder, "gate", Event()).set()
+        shared.close()
+
+
+async def asked(shared: Shared, fair: Fair, texts: Sequence[str], ticket: Ticket, layers: Sequence[int] = (3,)) -> Any:
+    CURRENT.set(ticket)
+    return await shared.encode(fair, [use(text) for text in texts], layers)
+
+
+def all_of(*coroutines: Any) -> list[Any]:
+    async def run() -> list[Any]:
+        return await asyncio.gather(*coroutines, return_exceptions=True)
+
+    return asyncio.run(run())
+
+
+def test_those_who_wait_are_read_together_and_each_gets_its_own() -> None:
+    encoder = Together()
+    texts = [f"the bank {i}" for i in range(20)]
+    with sharing(encoder) as (shared, fair, _):
+
+        async def run() -> list[Any]:
+            first = asyncio.ensure_future(asked(shared, fair, texts[:1], Ticket("first")))
+            await asyncio.to_thread(encoder.begun.wait, 10)
+            rest = [asyncio.ensure_future(asked(shared, fair, [text], Ticket(text))) for text in texts[1:]]
+            while shared.waiting() < 19:
+                await asyncio.sleep(0.001)
+            encoder.gate.set()
+            return await asyncio.gather(first, *rest)
+
+        answers = asyncio.run(run())
+    assert [len(batch) for batch in encoder.seen] == [1, 19]
+    for text, answer in zip(texts, answers, strict=True):
+        alone = FakeEncoder().encode([use(text)], layers=[3])
+        assert [occurrence.text for occurrence in answer.occurrences] == [text]
+        np.testing.assert_allclose(answer.layers, alone.layers, atol=1e-5)
+
+
+def test_a_batch_has_an_end_and_callers_are_read_in_turn() -> None:
+    encoder = Together()
+    with sharing(encoder) as (shared, fair, _):
+
+        async def run() -> None:
+            first = asyncio.ensure_future(asked(shared, fair, ["first bank"], Ticket("x")))
+            await asyncio.to_thread(encoder.begun.wait, 10)
+            greedy = [asked(shared, fair, [f"greedy bank {i}"], Ticket("greedy")) for i in range(3 * MOST_TOGETHER)]
+            waiting = [asyncio.ensure_future(one) for one in greedy]
+            await asyncio.sleep(0)
+            modest = asyncio.ensure_future(asked(shared, fair, ["modest bank"], Ticket("modest")))
+            while shared.waiting() <= 3 * MOST_TOGETHER:
+                await asyncio.sleep(0.001)
+            encoder.gate.set()
+            await asyncio.gather(first, modest, *waiting)
+
+        asyncio.run(run())
+    assert max(map(len, encoder.seen)) == MOST_TOGETHER
+    assert "modest bank" in encoder.seen[1], "it came last, and is read in the next batch"
+
+
+def test_other_layers_are_another_batch() -> None:
+    with sharing(FakeEncoder()) as (shared, fair, _):
+        first, second = all_of(
+            asked(shared, fair, ["a bank"], Ticket("x"), [0]), asked(shared, fair, ["a bank"], Ticket("y"), [1, 3])
+        )
+    assert (first.layer_ids, second.layer_ids) == ((0,), (1, 3))
+
+
+def test_a_bad_input_fails_nobody_else() -> None:
+    class Picky(Together):
+        def encode(self, readings: Any, **kwargs: Any) -> Usages:
+            if any("bad" in reading.text for reading in readings):
+                self.begun.set()
+                raise BadSpan("nothing there", remedy="mend it")
+            return super().encode(readings, **kwargs)
+
+    encoder = Picky()
+    with sharing(encoder) as (shared, fair, turns), turns.turn(Ticket()):
+
+        async def released() -> list[Any]:
+            both = asyncio.gather(
+                asked(shared, fair, ["bad bank"], Ticket("x")),
+                asked(shared, fair, ["good bank"], Ticket("y")),
+                return_exceptions=True,
+            )
+            while shared.waiting() < 2:
+                await asyncio.sleep(0.001)
+            encoder.gate.set()
+            turns._give()
+            return await both
+
+        bad, good = asyncio.run(released())
+        turns._take(Ticket())
+    assert isinstance(bad, BadSpan)
+    assert good.occurrences[0].text == "good bank"
+
+
+@pytest.mark.parametrize(("ticket", "error"), [(Ticket("x", 0.05), DeadlinePassed), (Ticket("x"), ClientGone)])
+def test_what_nobody_waits_for_is_not_read(ticket: Ticket, error: type[Exception]) -> None:
+    encoder = Together()
+    with sharing(encoder) as (shared, fair, _):
+
+        async def run() -> Any:
+            first = asyncio.ensure_future(asked(shared, fair, ["first bank"], Ticket("a")))
+            await asyncio.to_thread(encoder.begun.wait, 10)
+            second = asyncio.ensure_future(asked(shared, fair, ["second bank"], ticket))
+            while not shared.waiting():
+                await asyncio.sleep(0.001)
+            if error is ClientGone:
+                ticket.cancel()
+            else:
+                await asyncio.wait([second])
+            third = asyncio.ensure_future(asked(shared, fair, ["third bank"], Ticket("b")))
+            while shared.waiting() < 2:
+                await asyncio.sleep(0.001)
+            encoder.gate.set()
+            return await asyncio.gather(first, second, third, return_exceptions=True)
+
+        _, second, third = asyncio.run(run())
+    assert isinstance(second, error)
+    assert isinstance(third, Usages)
+    assert encoder.seen == [["first bank"], ["third bank"]]
+
+
+def test_who_waits_when_the_service_stops_is_told() -> None:
+    encoder = Together()
+    with sharing(encoder) as (shared, fair, _):
+
+        async def run() -> Any:
+            first = asyncio.ensure_future(asked(shared, fair, ["first bank"], Ticket("a")))
+            await asyncio.to_thread(encoder.begun.wait, 10)
+            second = asyncio.ensure_future(asked(shared, fair, ["second bank"], Ticket("b")))
+            while not shared.waiting():
+                await asyncio.sleep(0.001)
+            closing = asyncio.create_task(asyncio.to_thread(shared.close))
+            wait = asyncio.create_task(asyncio.to_thread(wait_until, lambda: shared._closed))
+            await wait
+            encoder.gate.set()
+            done = await asyncio.gather(first, second, return_exceptions=True)
+            await closing
+            with pytest.raises(ShuttingDown):
+                await asked(shared, fair, ["late bank"], Ticket("c"))
+            return done
+
+        first, second = asyncio.run(run())
+    assert isinstance(first, Usages), "what was begun is finished"
+    assert isinstance(second, ShuttingDown)
+
+
+def in_thread(ticket: Ticket, work: Any) -> Future[Any]:
+    done: Future[Any] = Future()
+
+    def run() -> None:
+        CURRENT.set(ticket)
+        try:
+            done.set_result(work())
+        except BaseException as error:  # noqa: BLE001 - it is for whoever asks for the result
+            done.set_exception(error)
+
+    Thread(target=run, daemon=True).start()
+    return done
+
+
+def test_a_small_request_goes_between_the_batches_of_a_large_one() -> None:
+    encoder = Gated()
+    turns = Turns()
+    fair = Fair(encoder, turns, lambda _: None)
+    large = in_thread(Ticket("a"), lambda: fair.encode([use(f"large bank {i}") for i in range(6)]))
+    assert encoder.begun.wait(10)
+    more = in_thread(Ticket("a"), lambda: fair.encode([use("second bank of a")]))
+    wait_until(lambda: turns.waiting() == 1)
+    small = in_thread(Ticket("b"), lambda: fair.encode([use("small bank")]))
+    wait_until(lambda: turns.waiting() == 2)
+    encoder.gate.set()
+    np.testing.assert_array_equal(
+        large.result(10).vectors, FakeEncoder().encode([use(f"large bank {i}") for i in range(6)]).vectors
+    )
+    assert len(small.result(10)) == len(more.result(10)) == 1
+    first = [batch[0] for batch in encoder.seen]
+    # Callers in turn: b before the rest of a; and of a its second request before the third batch of the first.
+    assert first.index("small bank") < first.index("large bank 4")
+    assert first.index("second bank of a") < first.index("large bank 4")
+    assert turns.waiting() == 0
+
+
+@pytest.mark.parametrize("how", ["gone", "late", "stopped"])
+def test_a_large_request_is_dropped_between_two_batches(how: str) -> None:
+    encoder = Gated()
+    turns = Turns()
+    fair = Fair(encoder, turns, lambda _: None)
+    ticket = Ticket("a", 0.2 if how == "late" else None)
+    large = in_thread(ticket, lambda: fair.encode([use(f"bank {i}") for i in range(6)]))
+    assert encoder.begun.wait(10)
+    if how == "gone":
+        ticket.cancel()
+    elif how == "stopped":
+        turns.close()
+    else:
+        wait_until(lambda: ticket.left() == 0)
+    encoder.gate.set()
+    with pytest.raises({"gone": ClientGone, "late": DeadlinePassed, "stopped": ShuttingDown}[how]):
+        large.result(10)
+    assert len(encoder.seen) == 1
+    if how != "stopped":
+        assert len(fair.encode([use("next bank")])) == 1, "the turn was given back"
+
+
+def test_who_gives_up_waiting_leaves_the_line() -> None:
+    turns = Turns()
+    gone, late = Ticket("a"), Ticket("b", 0.01)
+    with turns.turn(Ticket("holder")):
+        waits = [in_thread(ticket, lambda ticket=ticket: turns.turn(ticket).__enter__()) for ticket in (gone, late)]
+        with pytest.raises(DeadlinePassed):
+            waits[1].result(10)
+        wait_until(lambda: turns.waiting() == 1)
+        gone.cancel()
+        with pytest.raises(ClientGone):
+            waits[0].result(10)
+        assert turns.waiting() == 0
+    with turns.turn(Ticket("next")):
+        pass
+
+
+def test_embeddings_of_many_clients_are_batched_and_as_if_alone(make_client: MakeClient) -> None:
+    encoder = Together()
+    client = make_client({"fake": encoder})
+    shared = client.app.state.services.shared  # type: ignore[attr-defined]
+    bodies = [{"target": "bank", "texts": [text]} for text in RIVER + MONEY]
+    with ThreadPoolExecutor(8) as pool:
+        waiting = [pool.submit(client.post, "/v1/embeddings", json=bodies[0])]
+        assert encoder.begun.wait(10)
+        waiting += [pool.submit(client.post, "/v1/embeddings", json=body) for body in bodies[1:]]
+        wait_until(lambda: shared.waiting() == 7)
+        encoder.gate.set()
+        together = [one.result(10).json() for one in waiting]
+    assert sorted(map(len, encoder.seen)) == [1, 7]
+    alone = make_client()
+    assert together == [alone.post("/v1/embeddings", json=body).json() for body in bodies]
+
+
+def test_a_full_queue_is_503_and_says_when_to_come_again(make_client: MakeClient) -> None:
+    encoder = Together()
+    client = make_client({"fake": encoder}, queue_size=2)
+    with ThreadPoolExecutor(2) as pool:
+        bodies = [{"target": "bank", "texts": [text]} for text in RIVER[:2]]
+        first = pool.submit(client.post, "/v1/embeddings", json=bodies[0])
+        assert encoder.begun.wait(10)
+        second = pool.submit(client.post, "/v1/senses", json=bodies[1] | {"drivers": "none"})
+        wait_until(lambda: client.app.state.services.load.requests == 2)  # type: ignore[attr-defined]
+        for path in ("/v1/embeddings", "/v1/senses", "/v1/attention"):
+            body = {"text": "a bank"} if path == "/v1/attention" else bodies[0]
+            refused = client.post(path, json=body)
+            assert problem(refused, 503)["type"] == "urn:polyseme:problem:queue-full"
+            assert int(refused.headers["retry-after"]) >= 1
+        encoder.gate.set()
+        assert (first.result(10).status_code, second.result(10).status_code) == (200, 200)
+    assert client.post("/v1/embeddings", json=bodies[0]).status_code == 200
+
+
+@pytest.mark.parametrize("path", ["/v1/embeddings", "/v1/senses"])
+def test_a_request_past_its_deadline_is_503(make_client: MakeClient, path: str) -> None:
+    encoder = Gated()
+    client = make_client({"fake": encoder}, deadline_seconds=0.05)
+    refused = client.post(path, json={"target": "bank", "texts": RIVER + MONEY})
+    assert problem(refused, 503)["type"] == "urn:polyseme:problem:deadline-passed"
+    assert "retry-after" in refused.headers
+    encoder.gate.set()

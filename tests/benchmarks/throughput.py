@@ -1,0 +1,95 @@
+"""`make bench-service`: what the service costs, on POST /v1/embeddings of one sentence.
+
+Throughput of 32 clients against the same encoder run offline in batches, and the median latency of a lone request
+against a bare forward pass; all in one run, on one machine, by turns, since a shared machine's speed changes.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import statistics
+import sys
+import tempfile
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import torch
+
+from analysis.catalogue import resolve
+from analysis.corpus import documents
+from analysis.model.encoder import load
+from analysis.text import find
+from service.settings import Settings
+from tests.benchmarks.load import Server, ask_all, connected, request, sentences, serving
+
+CLIENTS, SENTENCES, ROUNDS, ALONE = 32, 640, 5, 60
+LEAST_THROUGHPUT, MOST_LATENCY = 0.85, 1.3
+
+
+def seconds(work: Callable[[], Any]) -> float:
+    since = time.perf_counter()
+    work()
+    return time.perf_counter() - since
+
+
+def ask_at_once(server: Server, texts: list[str]) -> float:
+    """Seconds for all of them from the clients."""
+    statuses = set()
+    requests = [request({"target": "bank", "texts": [text]}) for text in texts]
+    took = asyncio.run(ask_all(server.port, requests, CLIENTS, lambda _, status, __: statuses.add(status)))
+    assert statuses == {200}
+    return took
+
+
+def ask_alone(server: Server, texts: list[str]) -> list[float]:
+    """Seconds for each of them, one after the other."""
+
+    async def run() -> list[float]:
+        took = []
+        async with connected(server.port) as ask:
+            for text in texts:
+                sent = request({"target": "bank", "texts": [text]})
+                since = time.perf_counter()
+                status, _ = await ask(sent)
+                took.append(time.perf_counter() - since)
+                assert status == 200
+        return took
+
+    return asyncio.run(run())
+
+
+def main() -> None:
+    texts = sentences(SENTENCES)
+    encoder = load(resolve("minilm", Settings().home))
+    occurrences = find(documents(texts), "bank").occurrences
+    ids = [reading.ids for reading in encoder._lay_out(occurrences[:ALONE])]
+    rates: dict[str, list[float]] = {"offline": [], "service": []}
+    waits: dict[str, list[float]] = {"forward": [], "request": []}
+    with tempfile.TemporaryDirectory() as folder, serving(Path(folder)) as server:
+        ask_at_once(server, texts[:64])
+        encoder.encode(occurrences[:64])
+        for _ in range(ROUNDS):
+            rates["offline"].append(SENTENCES / seconds(lambda: encoder.encode(occurrences)))
+            rates["service"].append(SENTENCES / ask_at_once(server, texts))
+            waits["forward"] += [
+                seconds(lambda row=row: encoder._forward([row], hidden=True, attention=False)) for row in ids
+            ]
+            waits["request"] += ask_alone(server, texts[:ALONE])
+    offline, service = (statistics.median(rates[name]) for name in ("offline", "service"))
+    forward, lone = (statistics.median(waits[name]) for name in ("forward", "request"))
+    print(f"threads of torch: {torch.get_num_threads()}")
+    print(
+        f"{CLIENTS} clients: {service:.0f} sentences/s; offline in batches: {offline:.0f}/s; "
+        f"share {service / offline:.2f}"
+    )
+    print(
+        f"a lone request: {1e3 * lone:.1f} ms; a bare forward pass: {1e3 * forward:.1f} ms; ratio {lone / forward:.2f}"
+    )
+    if service / offline < LEAST_THROUGHPUT or lone / forward > MOST_LATENCY:
+        sys.exit(f"not within the bar: at least {LEAST_THROUGHPUT} and at most {MOST_LATENCY}")
+
+
+if __name__ == "__main__":
+    main()

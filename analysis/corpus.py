@@ -49,6 +49,18 @@ def read_stream(stream: BinaryIO, *, text_field: str = "text", id_field: str | N
     return _read(*_stream_contents(stream), text_field, id_field)
 
 
+def read_bytes(
+    data: bytes, ending: str, *, name: str, text_field: str = "text", id_field: str | None = None
+) -> list[Document]:
+    """The texts of what is in a file of this ending (".txt", ".jsonl", ...); errors call it `name`.
+
+    Raises as `read_file` does.
+    """
+    if ending not in ENDINGS:
+        raise _bad_file(f"{name} has the unknown ending {ending!r}", f"give a file in {', '.join(ENDINGS)}")
+    return _read(data, ending, name, text_field, id_field)
+
+
 def read_labelled(
     source: Path | BinaryIO, *, label_field: str = "label", text_field: str = "text", id_field: str | None = None
 ) -> list[Labelled]:
@@ -195,6 +207,7 @@ _RECORDS: dict[str, Callable[[bytes, str, Collection[str]], Iterator[Row]]] = {
     ".tsv": partial(_csv_rows, delimiter="\t"),
     ".parquet": _parquet_rows,
 }
+ENDINGS = (".txt", *_RECORDS)
 
 
 def _document(row: Row, place: str, text_field: str, id_field: str | None) -> Document:

@@ -19,6 +19,7 @@ from service.api import (
     compare,
     docs,
     embeddings,
+    jobs,
     models,
     openai,
     sense_models,
@@ -26,26 +27,38 @@ from service.api import (
     system,
 )
 from service.api.body_limit import BodyLimit
+from service.api.desk import Desk
 from service.api.guard import Guard
 from service.api.observe import Observe
 from service.api.services import Services
 from service.encoders import Encoders
+from service.jobs import Jobs
 from service.settings import Settings
 from service.store import Store
+from service.worker import Worker
 
 # Looked through in this order for each request: the quickest first, which are asked for the most.
-NOUNS = (embeddings, openai, senses, compare, attention, attributions, sense_models, analyses, models)
+NOUNS = (embeddings, openai, senses, jobs, compare, attention, attributions, sense_models, analyses, models)
 
 
 def create_app(settings: Settings, *, encoders: Mapping[str, Encoder], store: Store, warm: bool = False) -> FastAPI:
-    """The ASGI app over these parts. It closes the store when it shuts down; `warm`: it loads its model at start."""
-    services = Services.wire(settings, encoders, store)
+    """The ASGI app over these parts. It closes the store when it shuts down; `warm`: it loads its model at start.
+
+    On SQLite, or where the settings say so, it runs jobs itself, from when there first is one.
+    """
+    kept = Jobs(store)
+    services = Services.wire(settings, encoders, store, kept.rows.count)
+    here = settings.run_jobs if settings.run_jobs is not None else store.engine.dialect.name == "sqlite"
+    worker = Worker(store, encoders, settings)
 
     @asynccontextmanager
     async def lifespan(_: FastAPI) -> AsyncIterator[None]:
         if warm and isinstance(encoders, Encoders):
             encoders.load_soon(settings.model)
+        if here and kept.rows.active():  # left by a service that ended before they did
+            await to_thread.run_sync(worker.start)
         yield
+        await to_thread.run_sync(worker.stop)
         await to_thread.run_sync(services.shared.close)  # on the loop it would hold up the last answers
         store.close()
 
@@ -59,8 +72,9 @@ def create_app(settings: Settings, *, encoders: Mapping[str, Encoder], store: St
         lifespan=lifespan,
     )
     app.state.services = services
+    app.state.desk = Desk(kept, worker.start if here else lambda: None)
     # The last that is added is the outermost: nobody's body is read before it is known who sends it.
-    app.add_middleware(BodyLimit, limit=settings.max_body_bytes, seconds=settings.body_seconds)
+    app.add_middleware(BodyLimit, limit=settings.max_body_bytes, seconds=settings.body_seconds, streamed=("/v1/jobs",))
     app.add_middleware(Guard, known=settings.api_keys, per_minute=settings.requests_per_minute)
     app.add_middleware(Observe, metrics=services.metrics, templates=_templates())
     problems.install(app)
@@ -76,13 +90,13 @@ def build(settings: Settings) -> FastAPI:
 
     Raises StoreError where the database cannot be used.
     """
+    return create_app(settings, encoders=encoders_of(settings), store=Store(settings.database), warm=True)
+
+
+def encoders_of(settings: Settings) -> Encoders:
+    """The models that requests and jobs may name, from the settings' home; each is loaded at its first use."""
     names = dict.fromkeys((settings.model, *settings.models))  # each once, the default first
-    return create_app(
-        settings,
-        encoders=Encoders(names, lambda name: _load(name, settings)),
-        store=Store(settings.database),
-        warm=True,
-    )
+    return Encoders(names, lambda name: _load(name, settings))
 
 
 def _templates() -> dict[object, str]:

@@ -30,6 +30,7 @@ from analysis.errors import (
     UnknownModel,
     UnsupportedModel,
 )
+from service.jobs import BadUpload, UnknownMediaType, UploadTooSlow
 from service.store import NotFound, StoreError
 from service.tickets import ClientGone, Refused
 
@@ -44,6 +45,9 @@ STATUS: dict[type[PolysemeError], int] = {
     PolysemeError: 500,
     InputError: 422,
     LimitExceeded: 413,
+    BadUpload: 400,
+    UnknownMediaType: 415,
+    UploadTooSlow: 408,
     ModelError: 503,
     UnknownModel: 422,
     UnsupportedModel: 422,
@@ -62,12 +66,13 @@ PLACE: dict[type[PolysemeError], Place] = {
 # RFC 9110's phrases that Python 3.11 does not know yet; and what each status means here, for the API's description.
 PHRASES = {413: "Content Too Large", 422: "Unprocessable Content"}
 MEANINGS = {
-    400: "The body is not JSON",
+    400: "The body cannot be read as what it is said to be",
     401: "The request has no API key that is known here, and needs one",
     404: "Nothing is kept under the id",
+    408: "The body took too long to arrive",
     409: "The sense model was made with a model that is not served here",
     413: "More than a limit allows: see GET /v1/models",
-    415: "The body is not said to be JSON",
+    415: "The body is not said to be of a kind that is read here",
     422: "Something in the body is not right: see `errors`",
     429: "More requests than the key, or the address, may send a minute: see `Retry-After`",
     503: "The model or the database does not answer, or too many wait for it: see `Retry-After`",

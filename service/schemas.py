@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import re
 from dataclasses import dataclass
+from datetime import datetime
 from typing import Annotated, Literal
 
 from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, JsonValue, model_validator
@@ -14,7 +15,7 @@ from pydantic_core import PydanticCustomError
 
 from analysis.assemble import DriverForm, Options
 from analysis.drivers import methods
-from analysis.record import Notice
+from analysis.record import Notice, Verdict
 from analysis.saved import Description
 from analysis.text import Match
 from service.settings import MOST_TEXTS
@@ -384,10 +385,33 @@ class SenseModelOut(BaseModel):
     senses: list[SenseOut]
 
 
+Next = Annotated[str | None, Field(default=None, description="the `cursor` of what comes after; null at the end")]
+
+
 class SenseModelsOut(BaseModel):
     """The sense models that are kept, the newest first."""
 
     sense_models: list[SenseModelOut]
+    next: Next
+
+
+class AnalysisOut(BaseModel):
+    """An analysis in a list."""
+
+    id: str
+    target: str
+    model: str
+    verdict: Verdict
+    created: datetime
+    usages: int
+    senses: int
+
+
+class AnalysesOut(BaseModel):
+    """The analyses that are kept, the newest first."""
+
+    analyses: list[AnalysisOut]
+    next: Next
 
 
 class ModelOut(BaseModel):
@@ -417,6 +441,9 @@ class Limits(BaseModel):
     max_usages: int
     max_vector_values: int
     max_attention_cells: int
+    max_upload_bytes: int
+    max_job_texts: int
+    max_job_usages: int
 
 
 class ModelsOut(BaseModel):

@@ -42,6 +42,25 @@ class Settings(BaseSettings):
     max_attention_cells: int = Field(
         default=2_000_000, ge=1, description="most weights in an answer: layers x heads x units x units"
     )
+    max_upload_bytes: int = Field(default=50_000_000, ge=1, description="largest body of POST /v1/jobs")
+    upload_seconds: float = Field(
+        default=600, gt=0, description="longest that the body of POST /v1/jobs may take to arrive, in seconds"
+    )
+    max_job_texts: int = Field(default=20_000, ge=1, le=MOST_TEXTS, description="most texts in a job")
+    max_job_usages: int = Field(default=20_000, ge=1, description="most occurrences of the target in a job")
+    async_texts: int = Field(
+        default=100, ge=0, description="beyond so many texts POST /v1/senses makes a job for `Prefer: respond-async`"
+    )
+    run_jobs: bool | None = Field(
+        default=None, description="whether the service runs jobs itself; when not said, on SQLite only"
+    )
+    job_lease: float = Field(
+        default=15.0, gt=0, description="seconds after which the jobs of a worker that is silent are taken over"
+    )
+
+    def for_jobs(self) -> Settings:
+        """The same, with the limits of a job in place of those of a request."""
+        return self.model_copy(update={"max_texts": self.max_job_texts, "max_usages": self.max_job_usages})
 
     queue_size: int = Field(
         default=256, ge=1, description="most requests that wait for the model or have it; beyond: 503"

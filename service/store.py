@@ -2,76 +2,57 @@
 
 from __future__ import annotations
 
+import base64
 import json
-from collections.abc import Iterator
-from contextlib import contextmanager
 from datetime import UTC, datetime
-from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
-from sqlalchemy import (
-    Column,
-    DateTime,
-    LargeBinary,
-    MetaData,
-    String,
-    Table,
-    Text,
-    create_engine,
-    delete,
-    event,
-    insert,
-    select,
-)
-from sqlalchemy.engine import URL, Engine, make_url
-from sqlalchemy.exc import ArgumentError, IntegrityError, SQLAlchemyError
-from sqlalchemy.pool import QueuePool
+from sqlalchemy import Select, Table, and_, delete, insert, or_, select
+from sqlalchemy.engine import Engine
+from sqlalchemy.exc import IntegrityError
 
-from analysis.errors import BadFile, PolysemeError
+from analysis.errors import BadFile, BadOption, PolysemeError
 from analysis.record import Analysis, from_json, to_json
 from analysis.saved import SavedSenses, summary
 from analysis.sensefile import from_bytes, to_bytes
+from service.database import StoreError, open_engine, store_errors, upgrade, utc
+from service.tables import ANALYSES, METADATA, SENSE_MODELS
 
-METADATA = MetaData()
-ANALYSES = Table(
-    "analyses",
-    METADATA,
-    Column("id", String(64), primary_key=True),
-    Column("target", Text, nullable=False),
-    Column("model", Text, nullable=False),
-    Column("verdict", String(32), nullable=False),
-    Column("created", DateTime(timezone=True), nullable=False),
-    Column("body", Text, nullable=False),
-)
-SENSE_MODELS = Table(
-    "sense_models",
-    METADATA,
-    Column("id", String(64), primary_key=True),
-    Column("created", DateTime(timezone=True), nullable=False),
-    Column("about", Text, nullable=False),  # JSON: what a list says of it, so that no list reads bodies
-    Column("body", LargeBinary, nullable=False),
-)
+__all__ = ["ANALYSES", "METADATA", "SENSE_MODELS", "NotFound", "Page", "Store", "StoreError"]
 
 
 class NotFound(PolysemeError):
     """Nothing is kept under the id."""
 
 
-class StoreError(PolysemeError):
-    """The database does not answer, or holds what this version cannot read."""
+class Page(NamedTuple):
+    """Some of a list, and the cursor of what comes after them; None at its end."""
+
+    items: list[dict[str, Any]]
+    next: str | None
 
 
 class Store:
     """Analyses and sense models, each in a table of the database at `url`. Safe to share between threads.
 
     Both have ids that are made of their content: to keep one again changes nothing. Every method raises StoreError
-    where the database fails. "sqlite://" is a database in memory, gone with the Store.
+    where the database fails. "sqlite://" is a database in memory, gone with the Store. Opening it climbs to the newest
+    schema; raises NewerDatabase where it is newer than this version.
     """
 
     def __init__(self, url: str) -> None:
-        with _store_errors():
-            self._engine = _engine(url)
-            METADATA.create_all(self._engine)
+        self.url = url
+        self._engine = open_engine(url)
+        try:
+            upgrade(self._engine)
+        except BaseException:
+            self._engine.dispose()
+            raise
+
+    @property
+    def engine(self) -> Engine:
+        """The connections, for what else is kept in the same database."""
+        return self._engine
 
     def save(self, analysis: Analysis) -> None:
         """Keep the analysis under its id."""
@@ -84,6 +65,8 @@ class Store:
                 "verdict": analysis.verdict,
                 "created": datetime.now(UTC),
                 "body": to_json(analysis),
+                "usages": len(analysis.usages),
+                "senses": len(analysis.senses),
             },
         )
 
@@ -96,6 +79,15 @@ class Store:
             raise StoreError(
                 f"the analysis {analysis_id} was kept by another version", remedy="make the analysis again"
             ) from error
+
+    def list_analyses(self, *, limit: int, cursor: str | None = None) -> Page:
+        """At most `limit` analyses without their bodies, the last that were made first, from the cursor on.
+
+        Raises BadOption for a cursor that no list gave.
+        """
+        columns = [column for column in ANALYSES.c if column.name != "body"]
+        rows, after = self._page(select(*columns), ANALYSES, limit, cursor)
+        return Page([dict(row) | {"created": utc(row["created"])} for row in rows], after)
 
     def delete(self, analysis_id: str) -> None:
         """Forget the analysis. Raises NotFound."""
@@ -117,11 +109,14 @@ class Store:
                 f"the sense model {model_id} was kept by another version", remedy="make the sense model again"
             ) from error
 
-    def list_senses(self, *, limit: int, offset: int = 0) -> list[dict[str, Any]]:
-        """At most `limit` summaries of sense models, the last that were made first, after `offset` of them."""
-        newest = select(SENSE_MODELS.c.about).order_by(SENSE_MODELS.c.created.desc(), SENSE_MODELS.c.id)
-        with _store_errors(), self._engine.connect() as connection:
-            return [json.loads(about) for about in connection.scalars(newest.limit(limit).offset(offset))]
+    def list_senses(self, *, limit: int, cursor: str | None = None) -> Page:
+        """At most `limit` summaries of sense models, the last that were made first, from the cursor on.
+
+        Raises BadOption for a cursor that no list gave.
+        """
+        columns = [column for column in SENSE_MODELS.c if column.name != "body"]
+        rows, after = self._page(select(*columns), SENSE_MODELS, limit, cursor)
+        return Page([json.loads(row["about"]) for row in rows], after)
 
     def delete_senses(self, model_id: str) -> None:
         """Forget the sense model; those made of it stay. Raises NotFound."""
@@ -129,7 +124,7 @@ class Store:
 
     def ping(self) -> None:
         """Read from the tables, so that a lost database or a missing table shows."""
-        with _store_errors(), self._engine.connect() as connection:
+        with store_errors(), self._engine.connect() as connection:
             for table in (ANALYSES, SENSE_MODELS):
                 connection.execute(select(table.c.id).limit(1)).all()
 
@@ -137,8 +132,22 @@ class Store:
         """Let go of the database's connections."""
         self._engine.dispose()
 
+    def _page(self, columns: Select[Any], table: Table, limit: int, cursor: str | None) -> tuple[list[Any], str | None]:
+        """Rows by time and id, so that no row is shown twice or left out when others come or go meanwhile."""
+        created, row_id = table.c.created, table.c.id
+        query = columns.order_by(created.desc(), row_id).limit(limit + 1)
+        if cursor is not None:
+            when, last = _place(cursor)
+            query = query.where(or_(created < when, and_(created == when, row_id > last)))
+        with store_errors(), self._engine.connect() as connection:
+            rows = list(connection.execute(query).mappings())
+        if len(rows) <= limit:
+            return rows, None
+        end = rows[limit - 1]
+        return rows[:limit], _cursor(end["created"], end["id"])
+
     def _insert(self, table: Table, row: dict[str, Any]) -> bool:
-        with _store_errors():
+        with store_errors():
             try:
                 with self._engine.begin() as connection:
                     connection.execute(insert(table).values(row))
@@ -149,14 +158,14 @@ class Store:
         return True
 
     def _body(self, table: Table, row_id: str) -> Any:
-        with _store_errors(), self._engine.connect() as connection:
+        with store_errors(), self._engine.connect() as connection:
             body = connection.scalar(select(table.c.body).where(table.c.id == _checked(table, row_id)))
         if body is None:
             raise _not_found(table, row_id)
         return body
 
     def _delete(self, table: Table, row_id: str) -> None:
-        with _store_errors(), self._engine.begin() as connection:
+        with store_errors(), self._engine.begin() as connection:
             gone = connection.execute(delete(table).where(table.c.id == _checked(table, row_id))).rowcount
         if not gone:
             raise _not_found(table, row_id)
@@ -164,48 +173,6 @@ class Store:
     def _has(self, table: Table, row_id: str) -> bool:
         with self._engine.connect() as connection:
             return connection.scalar(select(table.c.id).where(table.c.id == row_id)) is not None
-
-
-def _engine(url: str) -> Engine:
-    parsed = make_url(url)
-    # An error's text goes to the log; without this it would carry the rows, and with them people's texts.
-    options: dict[str, Any] = {"hide_parameters": True}
-    if parsed.get_backend_name() != "sqlite":
-        return create_engine(parsed, pool_pre_ping=True, **options)
-    if _in_memory(parsed):
-        # A database in memory belongs to its connection: threads take turns with the one.
-        one = {"pool_size": 1, "max_overflow": 0, "connect_args": {"check_same_thread": False}}
-        options |= {"poolclass": QueuePool, **one}
-    else:
-        Path(parsed.database or "").parent.mkdir(parents=True, exist_ok=True)
-    engine = create_engine(parsed, **options)
-    event.listen(engine, "connect", _set_up_sqlite)
-    return engine
-
-
-def _in_memory(url: URL) -> bool:
-    return not url.database or url.database == ":memory:"
-
-
-def _set_up_sqlite(connection: Any, _record: object) -> None:
-    cursor = connection.cursor()
-    for pragma in ("busy_timeout = 5000", "journal_mode = WAL", "foreign_keys = ON"):
-        cursor.execute(f"PRAGMA {pragma}")
-    cursor.close()
-
-
-@contextmanager
-def _store_errors() -> Iterator[None]:
-    try:
-        yield
-    except ArgumentError as error:  # also an unknown kind of database
-        raise StoreError("the database's URL is not right", remedy="mend POLYSEME_DATABASE_URL") from error
-    except ImportError as error:
-        raise StoreError(
-            f"the driver of the database is missing: {error.name}", remedy="pip install 'polyseme[postgres]'"
-        ) from error
-    except (SQLAlchemyError, OSError) as error:
-        raise StoreError("the database does not answer", remedy="try again; else see the service's log") from error
 
 
 def _checked(table: Table, row_id: str) -> str:
@@ -218,3 +185,20 @@ def _checked(table: Table, row_id: str) -> str:
 def _not_found(table: Table, row_id: str) -> NotFound:
     noun, route = ("analysis", "/v1/senses") if table is ANALYSES else ("sense model", "/v1/sense-models")
     return NotFound(f"there is no {noun} {row_id!r}", remedy=f"POST {route} makes one and tells its id")
+
+
+def _cursor(created: datetime, row_id: str) -> str:
+    """Where a page ended, as text that a query may hold; what it says is nobody's concern but `_place`'s."""
+    return base64.urlsafe_b64encode(f"{utc(created).isoformat()} {row_id}".encode()).decode()
+
+
+def _place(cursor: str) -> tuple[datetime, str]:
+    """The inverse of _cursor. Raises BadOption."""
+    try:
+        created, row_id = base64.b64decode(cursor, altchars=b"-_", validate=True).decode("ascii").split(" ")
+        when = utc(datetime.fromisoformat(created))
+        if when.tzinfo is not UTC or not row_id.isalnum():
+            raise ValueError
+    except (ValueError, OverflowError):  # binascii's error is a ValueError
+        raise BadOption("the cursor is not one that a list gave", remedy="give `next` of the page before") from None
+    return when, row_id

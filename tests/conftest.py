@@ -5,13 +5,14 @@ from __future__ import annotations
 
 import os
 import pwd
+import secrets
 import shutil
 import socket
 import subprocess
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 import pytest
 
@@ -29,9 +30,22 @@ def absent(part: str, remedy: str) -> None:
     pytest.skip(line)
 
 
+class Postgres(NamedTuple):
+    """A server: the URL of a database, and what lets it fall and starts it again."""
+
+    url: str
+    restart: Callable[[], None]
+
+
 @pytest.fixture(scope="session")
-def postgres_url() -> Iterator[str]:
-    """A database of a server that lives as long as the tests; it listens on 127.0.0.1 only."""
+def postgres_url(postgres: Postgres) -> str:
+    """A database of a server that lives as long as the tests."""
+    return postgres.url
+
+
+@pytest.fixture(scope="session")
+def postgres() -> Iterator[Postgres]:
+    """A server that lives as long as the tests; it listens on 127.0.0.1 only."""
     programs = [Path(found).parent for found in [shutil.which("initdb")] if found]
     programs += sorted(Path("/usr/lib/postgresql").glob("*/bin"), reverse=True)
     programs = [folder for folder in programs if (folder / "initdb").exists()]
@@ -54,10 +68,29 @@ def postgres_url() -> Iterator[str]:
         run("initdb", "-D", data, "-U", "polyseme", "--auth=trust", "--encoding=UTF8", "--no-sync")
         options = f"-p {port} -c listen_addresses=127.0.0.1 -k {folder} -F"
         run("pg_ctl", "-D", data, "-l", log, "-o", options, "-w", "start")
+
+        def restart() -> None:
+            run("pg_ctl", "-D", data, "-l", log, "-m", "immediate", "-w", "restart")
+
         try:
-            yield f"postgresql+psycopg://polyseme@127.0.0.1:{port}/postgres"
+            yield Postgres(f"postgresql+psycopg://polyseme@127.0.0.1:{port}/postgres", restart)
         finally:
             run("pg_ctl", "-D", data, "-m", "immediate", "-w", "stop")
+
+
+@pytest.fixture
+def fresh_postgres_url(postgres_url: str) -> Iterator[str]:
+    """A database of that server with nothing in it, gone after the test."""
+    from sqlalchemy import create_engine, text
+
+    name = f"test_{secrets.token_hex(6)}"
+    engine = create_engine(postgres_url, isolation_level="AUTOCOMMIT", pool_pre_ping=True)
+    with engine.connect() as connection:
+        connection.execute(text(f"CREATE DATABASE {name}"))
+    yield postgres_url.rpartition("/")[0] + f"/{name}"
+    with engine.connect() as connection:
+        connection.execute(text(f"DROP DATABASE {name} WITH (FORCE)"))
+    engine.dispose()
 
 
 @pytest.fixture(scope="session")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Collection
 
 from starlette.datastructures import Headers
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
@@ -14,16 +15,19 @@ class BodyLimit:
     """Reads the whole body first, at most `limit` bytes of it, and then calls the app; 413 where it is longer, 408
     where it takes more than `seconds` to arrive.
 
+    A path in `streamed` reads its body itself, and has a limit of its own.
+
     Starlette's own middleware of this kind answers in plain text, where every error here is a problem.
     """
 
-    def __init__(self, app: ASGIApp, limit: int, seconds: float = 30) -> None:
+    def __init__(self, app: ASGIApp, limit: int, seconds: float = 30, streamed: Collection[str] = ()) -> None:
         self.app = app
+        self.streamed = streamed
         self.limit = limit
         self.seconds = seconds
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        if scope["type"] != "http":
+        if scope["type"] != "http" or scope.get("path") in self.streamed:
             await self.app(scope, receive, send)
             return
         said = Headers(scope=scope).get("content-length", "")

@@ -18,6 +18,7 @@ WHAT_IS_WRONG: dict[str, tuple[str, str, str | None]] = {
     "400": ("the body is not JSON: Expecting value at character 0", "send one JSON object", ""),
     "401": ("this service wants an API key, and the request has none that it knows", "send a key", None),
     "404": ("there is no analysis '0123456789abcdef0123'", "POST /v1/senses makes one and tells its id", None),
+    "408": ("the body took more than 30 s to arrive", "send it faster", None),
     "409": ("the sense model was made with 'mpnet'; this service has minilm", "make it anew with one of them", None),
     "413": ("there are 5,000 texts; the limit is 1,000", "send them in parts", "/texts"),
     "415": ("the body is said to be 'text/plain'", "send the header Content-Type: application/json", None),
@@ -31,6 +32,8 @@ def add(path: str, method: str, operation: dict[str, Any]) -> None:
     """Put the examples into an operation of the description."""
     for status, response in operation["responses"].items():
         for media_type, content in response.get("content", {}).items():
+            if "example" in content:  # the route has its own
+                continue
             example = _problem(status) if media_type == MEDIA_TYPE else _answer(f"{method} {path}")
             if example is not None:
                 content["example"] = example

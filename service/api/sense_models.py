@@ -7,7 +7,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import asdict
 from typing import Annotated, cast
 
-from fastapi import APIRouter, Path, Query, Request
+from fastapi import APIRouter, Path, Request
 from fastapi.responses import Response
 
 from analysis import assigning, edits, fitting
@@ -20,6 +20,7 @@ from analysis.sensefile import from_bytes, to_bytes
 from analysis.text import Match
 from analysis.types import Document
 from service.api import texts
+from service.api.paging import Cursor, Limit
 from service.api.services import Services, Wired
 from service.problems import documented
 from service.schemas import (
@@ -55,14 +56,10 @@ async def create(request: SenseModelRequest, services: Wired) -> Response:
 
 
 @router.get("/sense-models", responses=documented(422, 503))
-async def list_all(
-    services: Wired,
-    limit: Annotated[int, Query(ge=1, le=1000, description="the most to list")] = 100,
-    offset: Annotated[int, Query(ge=0, le=2**31 - 1, description="how many of the newest to leave out")] = 0,
-) -> SenseModelsOut:
-    """The sense models that are kept, the newest first."""
-    listed = await services.off_loop(services.store.list_senses, limit=limit, offset=offset)
-    return SenseModelsOut.model_validate({"sense_models": listed})
+async def list_all(services: Wired, limit: Limit = 100, cursor: Cursor = None) -> SenseModelsOut:
+    """The sense models that are kept, the newest first; `next` of a page is the `cursor` of the page after it."""
+    page = await services.off_loop(services.store.list_senses, limit=limit, cursor=cursor)
+    return SenseModelsOut.model_validate({"sense_models": page.items, "next": page.next})
 
 
 # The routes with an ending come first: "{model_id}" alone would take the ending for a part of the id.

@@ -104,6 +104,18 @@ def test_compare_lists_pairs_and_no_drivers(client: TestClient) -> None:
     assert client.get(f"/v1/analyses/{found['id']}").json() == found
 
 
+def test_what_was_made_is_listed_newest_first(client: TestClient) -> None:
+    made = [post(client, seed=seed) for seed in range(3)]
+    page = client.get("/v1/analyses?limit=2").json()
+    assert [one["id"] for one in page["analyses"]] == [made[2]["id"], made[1]["id"]]
+    assert set(page["analyses"][0]) == {"id", "target", "model", "verdict", "created", "usages", "senses"}
+    assert (page["analyses"][0]["usages"], page["analyses"][0]["senses"]) == (8, 2)
+    last = client.get("/v1/analyses", params={"cursor": page["next"]}).json()
+    assert ([one["id"] for one in last["analyses"]], last["next"]) == ([made[0]["id"]], None)
+    for query in ("limit=0", "limit=1001", "cursor=x"):
+        problem(client.get(f"/v1/analyses?{query}"), 422)
+
+
 def test_reports_hold_the_analysis_that_was_made(client: TestClient) -> None:
     made = client.post("/v1/senses", json=ASK)
     analysis = record.from_json(made.content)

@@ -2,6 +2,8 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
+from datetime import UTC, datetime
 from pathlib import Path
 
 import pytest
@@ -9,6 +11,7 @@ from sqlalchemy import text, update
 
 from analysis import edits, fitting, sensefile
 from analysis.corpus import documents
+from analysis.errors import BadOption
 from analysis.pipeline import analyse, induced
 from analysis.record import Analysis
 from analysis.saved import SavedSenses
@@ -73,11 +76,45 @@ def test_sense_models_are_listed_newest_first(store: Store, saved: SavedSenses) 
     made = [edits.rename(saved, saved.model.senses[0], name) for name in names]
     for one in made:
         store.save_senses(one)
-    listed = store.list_senses(limit=2)
+    listed, cursor = store.list_senses(limit=2)
     assert [one["id"] for one in listed] == [made[2].id, made[1].id]
-    (first,) = store.list_senses(limit=1, offset=2)
+    (first,) = store.list_senses(limit=1, cursor=cursor).items
     assert (first["id"], first["parent"], first["target"], first["model"]) == (made[0].id, saved.id, "bank", "fake")
     assert first["senses"][0]["label"] == "“über”"
+
+
+def test_pages_hold_every_analysis_once_whatever_comes_and_goes(store: Store, analysis: Analysis) -> None:
+    with store.engine.begin() as connection:
+        connection.execute(ANALYSES.delete())
+    ids = [f"{number:020x}" for number in range(7)]
+    for name in ids:
+        store.save(replace(analysis, id=name))
+    with store.engine.begin() as connection:  # five of one moment, as a restored backup may have them
+        connection.execute(
+            update(ANALYSES).where(ANALYSES.c.id < ids[5]).values(created=datetime(2026, 1, 1, tzinfo=UTC))
+        )
+    first = store.list_analyses(limit=3)
+    assert [row["id"] for row in first.items] == [ids[6], ids[5], ids[0]]
+    about = first.items[0]
+    assert (about["target"], about["model"], about["verdict"]) == ("bank", "fake", analysis.verdict)
+    assert (about["usages"], about["senses"]) == (9, len(analysis.senses))
+    assert first.items[2]["created"] == datetime(2026, 1, 1, tzinfo=UTC)
+    store.delete(ids[0])  # where the page ended
+    store.save(replace(analysis, id="f" * 20))  # newer than the page
+    second = store.list_analyses(limit=3, cursor=first.next)
+    assert [row["id"] for row in second.items] == ids[1:4]
+    assert store.list_analyses(limit=3, cursor=second.next) == (
+        [store.list_analyses(limit=10).items[-1]],
+        None,
+    )
+
+
+@pytest.mark.parametrize(
+    "cursor", ["", "x", "é", "MjAyNg==", "MjAyNi0wMS0wMSAnIE9S", "MDAwMS0wMS0wMVQwMDowMDowMCsxNDowMCBh"]
+)
+def test_a_cursor_that_no_list_gave(store: Store, cursor: str) -> None:
+    with pytest.raises(BadOption, match="cursor"):
+        store.list_analyses(limit=1, cursor=cursor)
 
 
 def test_threads_may_save_the_same_sense_model_at_once(store: Store, saved: SavedSenses) -> None:
@@ -85,19 +122,6 @@ def test_threads_may_save_the_same_sense_model_at_once(store: Store, saved: Save
     with ThreadPoolExecutor(8) as pool:
         assert sum(pool.map(store.save_senses, [one] * 16)) == 1
     assert store.get_senses(one.id).id == one.id
-
-
-def test_a_database_of_an_older_version_gets_the_new_table(tmp_path: Path, saved: SavedSenses) -> None:
-    url = f"sqlite:///{tmp_path}/a.db"
-    old = Store(url)
-    SENSE_MODELS.drop(old._engine)
-    with pytest.raises(StoreError):
-        old.ping()
-    old.close()
-    new = Store(url)
-    new.ping()
-    assert new.save_senses(saved)
-    new.close()
 
 
 def test_threads_may_save_the_same_at_once(store: Store, analysis: Analysis) -> None:
@@ -138,10 +162,20 @@ def test_a_sense_model_of_another_version_is_the_stores_fault(store: Store, save
         connection.execute(SENSE_MODELS.delete())
 
 
-@pytest.mark.parametrize("url", ["nonsense", "oracle9://x", "sqlite:////proc/none/a.db"])
-def test_a_database_that_cannot_be_used(url: str) -> None:
-    with pytest.raises(StoreError):
+@pytest.mark.parametrize(
+    ("url", "says"),
+    [
+        ("nonsense", "URL is not right"),
+        ("oracle9://x", "URL is not right"),
+        ("sqlite:////proc/none/a.db", "cannot be opened: .*/proc/none"),
+        ("postgresql+psycopg://polyseme:secret@127.0.0.1:1/x", "cannot be opened: .*refused"),
+    ],
+)
+def test_a_database_that_cannot_be_used_is_one_clear_line(url: str, says: str) -> None:
+    with pytest.raises(StoreError, match=says) as caught:
         Store(url)
+    assert "secret" not in str(caught.value)
+    assert "\n" not in str(caught.value)
 
 
 def test_an_encoder_is_loaded_once_and_only_by_its_name() -> None:

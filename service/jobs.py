@@ -9,7 +9,7 @@ import zlib
 from datetime import datetime
 from typing import Any, Literal
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import BaseModel, ConfigDict, Field, JsonValue
 
 from analysis.errors import BadOption, InputError
 from service.database import StoreError
@@ -25,7 +25,7 @@ class ProgressOut(BaseModel):
     total: int = Field(description="an estimate until the last step is known")
     rate: float | None = Field(description="readings a second, by the worker that has it now")
     seconds_left: float | None
-    step: str | None = Field(description="what it is at", examples=["read", "occlude"])
+    step: str | None = Field(description="what it is at", examples=["read", "explain"])
 
 
 class FailureOut(BaseModel):
@@ -39,25 +39,22 @@ class FailureOut(BaseModel):
     errors: list[dict[str, str | None]] = Field(default_factory=list)
 
 
+EXAMPLE: JsonValue = {
+    "id": "0123456789abcdef0123",
+    "status": "running",
+    "progress": {"done": 640, "total": 2600, "rate": 60.4, "seconds_left": 32.5, "step": "explain"},
+    "analysis": None,
+    "error": None,
+    "created": "2026-01-02T03:04:05Z",
+    "started": "2026-01-02T03:04:06Z",
+    "finished": None,
+}
+
+
 class JobOut(BaseModel):
     """A job as it is now."""
 
-    model_config = ConfigDict(
-        json_schema_extra={
-            "examples": [
-                {
-                    "id": "0123456789abcdef0123",
-                    "status": "running",
-                    "progress": {"done": 640, "total": 2600, "rate": 60.4, "seconds_left": 32.5, "step": "occlude"},
-                    "analysis": None,
-                    "error": None,
-                    "created": "2026-01-02T03:04:05Z",
-                    "started": "2026-01-02T03:04:06Z",
-                    "finished": None,
-                }
-            ]
-        }
-    )
+    model_config = ConfigDict(json_schema_extra={"examples": [EXAMPLE]})
 
     id: str
     status: Literal["queued", "running", "done", "failed", "cancelled"]

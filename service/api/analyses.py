@@ -23,6 +23,20 @@ router = APIRouter(tags=["analyses"])
 AnalysisId = Annotated[str, Path(description="the `id` of an analysis", examples=["0123456789abcdef0123"])]
 JSON, HTML = "application/json", "text/html; charset=utf-8"
 CSV, PARQUET = "text/csv; charset=utf-8; header=present", "application/vnd.apache.parquet"
+LISTED = {
+    "analyses": [
+        {
+            "id": "0123456789abcdef0123",
+            "target": "bank",
+            "model": "mpnet",
+            "verdict": "several senses",
+            "created": "2026-01-02T03:04:05Z",
+            "usages": 30,
+            "senses": 2,
+        }
+    ],
+    "next": "MjAyNi0wMS0wMlQwMzowNDowNSswMDowMCAwMTIzNDU2Nzg5YWJjZGVmMDEyMw==",
+}
 # The report has styles of its own and nothing else; were a text ever to get out of its place, nothing would run.
 REPORT_POLICY = (
     "default-src 'none'; style-src 'unsafe-inline'; base-uri 'none'; form-action 'none'; frame-ancestors 'self'"
@@ -57,7 +71,7 @@ def _file(media_type: str, description: str) -> dict[str, Any]:
     return {"response_class": Response, "responses": {200: ok, **documented(404, 503)}}
 
 
-@router.get("/analyses", responses=documented(422, 503))
+@router.get("/analyses", responses={200: {"content": {JSON: {"example": LISTED}}}, **documented(422, 503)})
 async def list_all(services: Wired, limit: Limit = 100, cursor: Cursor = None) -> AnalysesOut:
     """The analyses that are kept, the newest first; `next` of a page is the `cursor` of the page after it."""
     page = await services.off_loop(services.store.list_analyses, limit=limit, cursor=cursor)

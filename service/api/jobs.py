@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import json
 from collections.abc import AsyncIterator
 from typing import Annotated, Any
 
@@ -12,7 +13,7 @@ from fastapi.responses import Response, StreamingResponse
 from service.api import texts, uploads
 from service.api.desk import AtDesk, Desk
 from service.api.services import Services, Wired
-from service.jobs import JobOut
+from service.jobs import EXAMPLE, JobOut
 from service.problems import documented
 from service.schemas import SensesRequest
 from service.store import NotFound
@@ -55,6 +56,7 @@ QUERY = [
     {"name": name, "in": "query", "required": False, "schema": schema, "description": "beside a file only"}
     for name, schema in uploads.options().items()
 ]
+SHOWN = {"application/json": {"example": EXAMPLE}}
 LOCATION = {"Location": {"description": "the job's address", "schema": {"type": "string"}}}
 
 
@@ -62,7 +64,7 @@ LOCATION = {"Location": {"description": "the job's address", "schema": {"type": 
     "/jobs",
     status_code=202,
     response_model=JobOut,
-    responses={202: {"headers": LOCATION}, **documented(400, 408, 413, 415, 422, 503)},
+    responses={202: {"headers": LOCATION, "content": SHOWN}, **documented(400, 408, 413, 415, 422, 503)},
     openapi_extra={"requestBody": BODY, "parameters": QUERY},
 )
 async def create(
@@ -76,7 +78,7 @@ async def create(
     return await submit(services, desk, await uploads.read(request, services), response, idempotency_key)
 
 
-@router.get("/jobs/{job_id}", responses=documented(404, 503))
+@router.get("/jobs/{job_id}", responses={200: {"content": SHOWN}, **documented(404, 503)})
 async def get(job_id: JobId, services: Wired, desk: AtDesk) -> JobOut:
     """How far the job is, and what came of it."""
     return await services.off_loop(desk.jobs.get, job_id)
@@ -88,7 +90,7 @@ async def get(job_id: JobId, services: Wired, desk: AtDesk) -> JobOut:
     responses={
         200: {
             "description": "server-sent events: `data` is the job as GET /v1/jobs/{id} gives it, sent when it changes",
-            "content": {"text/event-stream": {"schema": EVENT}},
+            "content": {"text/event-stream": {"schema": EVENT, "example": {"data": json.dumps(EXAMPLE)}}},
         },
         **documented(404, 503),
     },

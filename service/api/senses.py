@@ -29,7 +29,12 @@ Prefer = Annotated[
     "/senses",
     response_model=Analysis,
     responses={
-        202: {"model": JobOut, "description": "A job, as POST /v1/jobs makes it", "headers": jobs.LOCATION},
+        202: {
+            "model": JobOut,
+            "description": "A job, as POST /v1/jobs makes it",
+            "headers": jobs.LOCATION,
+            "content": jobs.SHOWN,
+        },
         **documented(400, 413, 415, 422, 503),
     },
 )

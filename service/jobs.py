@@ -59,11 +59,13 @@ class JobOut(BaseModel):
     id: str
     status: Literal["queued", "running", "done", "failed", "cancelled"]
     progress: ProgressOut
-    analysis: str | None = Field(description="the id of the analysis, once the job is done; GET /v1/analyses/{id}")
-    error: FailureOut | None = Field(description="why it failed")
+    analysis: str | None = Field(
+        default=None, description="the id of the analysis, once the job is done; GET /v1/analyses/{id}"
+    )
+    error: FailureOut | None = Field(default=None, description="why it failed")
     created: datetime
-    started: datetime | None
-    finished: datetime | None
+    started: datetime | None = None
+    finished: datetime | None = None
 
 
 class KeyReused(InputError):

@@ -154,8 +154,9 @@ class FakeEncoder:
         Gates that are equal cancel out of a mean; of the fading context each word's gate still weighs its distance
         from the mean. The embeddings move it as a whole.
         """
-        self.asked.append(3 * len(occurrences) * len(points))
-        progress(3 * len(occurrences) * len(points))
+        passes = len(occurrences) * (3 * len(points) + 2 * ends)
+        self.asked.append(passes)
+        progress(passes)
         effects, values = [], []
         for i, reading in enumerate(map(self._read, occurrences)):
             said = self._speaking(reading)

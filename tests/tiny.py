@@ -12,7 +12,17 @@ from typing import Any
 
 import torch
 from tokenizers import Tokenizer, models, normalizers, pre_tokenizers, processors
-from transformers import BertConfig, BertModel, GPT2Config, GPT2Model, LlamaConfig, LlamaModel, PreTrainedTokenizerFast
+from transformers import (
+    BertConfig,
+    BertModel,
+    GPT2Config,
+    GPT2Model,
+    LlamaConfig,
+    LlamaModel,
+    MPNetConfig,
+    MPNetModel,
+    PreTrainedTokenizerFast,
+)
 
 from analysis.catalogue import ModelFolder
 from analysis.model.encoder import TransformerEncoder
@@ -22,12 +32,13 @@ SPECIALS = ["[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]"]
 
 
 @cache
-def tiny(kind: str, seed: int = 5, **config: Any) -> TransformerEncoder:
-    """ "bert", which has a mask token and special tokens; "llama" and "gpt2", which are causal and have neither."""
-    tokenizer = _tokenizer(bidirectional=kind.startswith("bert"))
+def tiny(kind: str, seed: int = 5) -> TransformerEncoder:
+    """Of the kind "bert", "bert without positions", "mpnet", or the causal "llama" and "gpt2", which have no mask token
+    and no special tokens."""
+    tokenizer = _tokenizer(bidirectional=kind not in ("llama", "gpt2"))
     with torch.random.fork_rng():
         torch.manual_seed(seed)
-        model = _model(kind, len(tokenizer), config)
+        model = _model(kind, len(tokenizer))
     model.set_attn_implementation("eager")
     folder = ModelFolder(kind, Path(), "none", "made in a test", "1", "0" * 64)
     return TransformerEncoder(model.eval().requires_grad_(False), tokenizer, folder)
@@ -38,16 +49,18 @@ def model_of(encoder: TransformerEncoder) -> Any:
     return encoder._model
 
 
-def _model(kind: str, vocab: int, config: dict[str, Any]) -> Any:
+def _model(kind: str, vocab: int) -> Any:
     common = {"vocab_size": vocab, "initializer_range": 0.4, "pad_token_id": 0}
     if kind == "gpt2":
         return GPT2Model(
             GPT2Config(n_layer=2, n_head=2, n_embd=16, n_positions=64, bos_token_id=None, eos_token_id=None, **common)
         )
     sizes = {"num_hidden_layers": 2, "num_attention_heads": 2, "hidden_size": 16, "intermediate_size": 24}
-    common |= sizes | {"max_position_embeddings": 64} | config
+    common |= sizes | {"max_position_embeddings": 64}
     if kind == "llama":
         return LlamaModel(LlamaConfig(num_key_value_heads=1, **common))
+    if kind == "mpnet":
+        return MPNetModel(MPNetConfig(**common), add_pooling_layer=False)
     bert = BertModel(BertConfig(**common), add_pooling_layer=False)
     if kind == "bert without positions":
         bert.embeddings.position_embeddings.weight.data.zero_()

@@ -127,21 +127,14 @@ def test_the_description_is_whole(client: TestClient) -> None:
     posts = {path for path, operations in document["paths"].items() if "post" in operations}
     at = "/v1/sense-models/{model_id}"
     edits = {f"{at}/{verb}" for verb in ("assign", "rename", "merge", "split")}
-    assert posts == {
-        "/v1/senses",
-        "/v1/compare",
-        "/v1/attention",
-        "/v1/embeddings",
-        "/v1/sense-models",
-        "/v1/jobs",
-        *edits,
-    }
+    asked = {"senses", "compare", "attention", "embeddings", "attributions", "sense-models", "jobs"}
+    assert posts == {*(f"/v1/{name}" for name in asked), *edits}
     schemas = document["components"]["schemas"]
     model_id = client.post("/v1/sense-models", json={"target": "bank", "texts": RIVER + MONEY}).json()["id"]
     for path in posts:
         name = document["paths"][path]["post"]["requestBody"]["content"]["application/json"]["schema"]["$ref"]
         example = schemas[name.rsplit("/", 1)[1]]["examples"][0]
-        most = {"layers": [0], "heads": [0]} if "layers" in example else {}
+        most = {"layers": [0], "heads": [0], "sense_model": model_id}
         body = {**example, **{k: v for k, v in most.items() if k in example}}
         done = client.post(path.format(model_id=model_id), json=body).status_code
         assert str(done) in document["paths"][path]["post"]["responses"]

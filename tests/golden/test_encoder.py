@@ -9,13 +9,12 @@ import torch
 from transformers import AutoModel, AutoTokenizer
 
 from analysis.attention import by_word
-from analysis.catalogue import ModelFolder, resolve
 from analysis.corpus import documents
 from analysis.errors import BadText, UnsupportedModel
-from analysis.model.encoder import TransformerEncoder, load
+from analysis.model.encoder import TransformerEncoder
 from analysis.text import find
 from analysis.types import FloatArray, Occurrence, Perturbed, Span
-from service.settings import Settings
+from tests.golden.conftest import folder
 
 TEXTS = [
     "I went to the bank to deposit money",
@@ -24,20 +23,6 @@ TEXTS = [
     "🏦 Le café près de la bank… naïve",
     "bank",
 ]
-
-
-def folder(name: str) -> ModelFolder:
-    return resolve(name, Settings().home)
-
-
-@pytest.fixture(scope="module", params=["minilm", "smollm2"])
-def encoder(request: pytest.FixtureRequest) -> TransformerEncoder:
-    return load(folder(request.param))
-
-
-@pytest.fixture(scope="module")
-def minilm() -> TransformerEncoder:
-    return load(folder("minilm"))
 
 
 @cache

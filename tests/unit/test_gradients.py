@@ -78,7 +78,7 @@ def by_word(encoder: TransformerEncoder, occurrence: Occurrence, of_piece: NDArr
     ]
 
 
-@pytest.fixture(params=["bert", "llama"])
+@pytest.fixture(params=["bert", "mpnet", "llama", "gpt2"])
 def encoder(request: pytest.FixtureRequest) -> TransformerEncoder:
     return tiny(request.param)
 

@@ -1,0 +1,29 @@
+"""The real models, each loaded once for all golden tests."""
+
+from __future__ import annotations
+
+import pytest
+
+from analysis.catalogue import ModelFolder, resolve
+from analysis.model.encoder import TransformerEncoder, load
+from service.settings import Settings
+
+
+def folder(name: str) -> ModelFolder:
+    return resolve(name, Settings().home)
+
+
+@pytest.fixture(scope="session")
+def minilm() -> TransformerEncoder:
+    return load(folder("minilm"))
+
+
+@pytest.fixture(scope="session")
+def smollm2() -> TransformerEncoder:
+    return load(folder("smollm2"))
+
+
+@pytest.fixture(scope="session", params=["minilm", "smollm2"])
+def encoder(request: pytest.FixtureRequest) -> TransformerEncoder:
+    loaded: TransformerEncoder = request.getfixturevalue(request.param)
+    return loaded

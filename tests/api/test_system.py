@@ -127,7 +127,16 @@ def test_the_description_is_whole(client: TestClient) -> None:
     posts = {path for path, operations in document["paths"].items() if "post" in operations}
     at = "/v1/sense-models/{model_id}"
     edits = {f"{at}/{verb}" for verb in ("assign", "rename", "merge", "split")}
-    asked = {"senses", "compare", "attention", "embeddings", "openai/embeddings", "attributions", "sense-models"}
+    asked = {
+        "senses",
+        "compare",
+        "attention",
+        "embeddings",
+        "openai/embeddings",
+        "attributions",
+        "sense-models",
+        "jobs",
+    }
     assert posts == {*(f"/v1/{name}" for name in asked), *edits}
     schemas = document["components"]["schemas"]
     model_id = client.post("/v1/sense-models", json={"target": "bank", "texts": RIVER + MONEY}).json()["id"]

@@ -18,6 +18,8 @@ FloatArray = NDArray[np.float32]
 IntArray = NDArray[np.int64]
 Operator = Literal["delete", "mask"]
 Path = Literal["gates", "mask", "zero"]
+# "mask": it has a mask token; "gradients": `Encoder.gradients`; "values": `Encoder.value_zeroing`.
+Ability = Literal["mask", "gradients", "values"]
 Progress = Callable[[int], None]  # told how many more readings are done
 
 
@@ -302,8 +304,8 @@ class Encoder(Protocol):
     def info(self) -> ModelInfo: ...
 
     @property
-    def has_mask(self) -> bool:
-        """Whether it has a mask token."""
+    def abilities(self) -> frozenset[Ability]:
+        """What it can do beyond reading texts."""
         ...
 
     def encode(

@@ -11,6 +11,7 @@ from functools import lru_cache
 import numpy as np
 
 from analysis.types import (
+    Ability,
     Attention,
     Encoder,
     FloatArray,
@@ -45,8 +46,8 @@ class Fair:
         return self.encoder.info
 
     @property
-    def has_mask(self) -> bool:
-        return self.encoder.has_mask
+    def abilities(self) -> frozenset[Ability]:
+        return self.encoder.abilities
 
     def encode(
         self,

@@ -17,6 +17,7 @@ from typing import Any
 import numpy as np
 
 from analysis.types import (
+    Ability,
     Attention,
     Encoder,
     FloatArray,
@@ -61,8 +62,8 @@ class Parts:
         return self._encoder.info
 
     @property
-    def has_mask(self) -> bool:
-        return self._encoder.has_mask
+    def abilities(self) -> frozenset[Ability]:
+        return self._encoder.abilities
 
     def encode(
         self,

@@ -17,6 +17,7 @@ from analysis.errors import BadText
 from analysis.model.reading import Reading, Specials, perturb, read, tokens
 from analysis.text import words
 from analysis.types import (
+    Ability,
     Attention,
     FloatArray,
     Gradients,
@@ -136,8 +137,8 @@ class FakeEncoder:
         return Attention(text, units, np.broadcast_to(weights, (self.layers, self.heads, n, n)).copy(), self.causal)
 
     @property
-    def has_mask(self) -> bool:
-        return not self.causal
+    def abilities(self) -> frozenset[Ability]:
+        return frozenset(["gradients", "values", *([] if self.causal else ["mask"])])
 
     def word_attention(self, occurrence: Occurrence) -> Attention:
         units = self._read(occurrence).units

@@ -55,7 +55,7 @@ def check_fractions(fractions: Sequence[float]) -> None:
 
 def operators(encoder: Encoder) -> tuple[Operator, ...]:
     """Those that the model can serve."""
-    return ("delete", "mask") if encoder.has_mask else ("delete",)
+    return ("delete", "mask") if "mask" in encoder.abilities else ("delete",)
 
 
 def count(fraction: float, n_words: int) -> int:

@@ -17,6 +17,7 @@ from analysis.attention import rollout
 from analysis.drivers.response import Response
 from analysis.errors import BadOption, UnsupportedModel
 from analysis.types import (
+    Ability,
     Attribution,
     Encoder,
     FloatArray,
@@ -67,7 +68,7 @@ class Method(NamedTuple):
     measure: Callable[[Task], list[Scores]]
     cost: Callable[[int, int], int]
     operator: Operator | None = None
-    needs_mask: bool = False
+    needs: frozenset[Ability] = frozenset()
 
 
 def occlusion(task: Task) -> list[Scores]:
@@ -75,9 +76,11 @@ def occlusion(task: Task) -> list[Scores]:
 
     The effect is the drop in the sense's probability without the word (Zeiler and Fergus 2014; for text Li, Monroe and
     Jurafsky 2016), NaN for words that were not tried; these follow in the ranking in the order of `gates` at one point.
-    Costs at most 3 + budget passes.
+    Costs at most 3 + budget passes. A model that has no such gradients picks by attention.
     """
-    orders = [scores.ranking for scores in gradients(task, "gates", FADED)]
+    able = "gradients" in task.encoder.abilities
+    cheap = gradients(task, "gates", FADED) if able else attention(task, _mean)
+    orders = [scores.ranking for scores in cheap]
     tried = [_candidates(task, i, order) for i, order in enumerate(orders)]
     drops = _occlude(task, tried, "delete")
     found = []
@@ -168,19 +171,28 @@ def _head(row: FloatArray, layer: int, head: int) -> FloatArray:
     return of_head
 
 
+_MASK: frozenset[Ability] = frozenset({"mask"})
+_GRADIENTS: frozenset[Ability] = frozenset({"gradients"})
 METHODS: Mapping[str, Method] = {
     "occlusion": Method(occlusion, lambda w, b: 3 + min(w, b), "delete"),
     "occlusion-exact": Method(partial(occlusion_of_all, operator="delete"), lambda w, _: w, "delete"),
-    "occlusion-mask": Method(partial(occlusion_of_all, operator="mask"), lambda w, _: w, "mask", needs_mask=True),
-    "gates": Method(partial(gradients, path="gates", points=STEPS), lambda *_: 32),
-    "integrated-gradients": Method(partial(gradients, path="mask", points=STEPS), lambda *_: 32, needs_mask=True),
-    "gradient-x-input": Method(partial(gradients, path="zero", points=(1.0,)), lambda *_: 3),
-    "value-zeroing": Method(value_zeroing, lambda w, _: w),
+    "occlusion-mask": Method(partial(occlusion_of_all, operator="mask"), lambda w, _: w, "mask", _MASK),
+    "gates": Method(partial(gradients, path="gates", points=STEPS), lambda *_: 32, needs=_GRADIENTS),
+    "integrated-gradients": Method(
+        partial(gradients, path="mask", points=STEPS), lambda *_: 32, needs=_MASK | _GRADIENTS
+    ),
+    "gradient-x-input": Method(partial(gradients, path="zero", points=(1.0,)), lambda *_: 3, needs=_GRADIENTS),
+    "value-zeroing": Method(value_zeroing, lambda w, _: w, needs=frozenset({"values"})),
     "attention": Method(partial(attention, pool=_mean), lambda *_: 0),
     "attention-max": Method(partial(attention, pool=_max), lambda *_: 0),
     "rollout": Method(attention_rollout, lambda *_: 1),
 }
 ONE_HEAD = re.compile("attention:([0-9]{1,4})(?::([0-9]{1,4}))?")
+_LACKING: Mapping[Ability, str] = {
+    "mask": "mask token",
+    "gradients": "attention that takes a mask of its own",
+    "values": "value projection of its own",
+}
 NAMES = (*METHODS, "attention:LAYER", "attention:LAYER:HEAD")
 
 
@@ -188,7 +200,7 @@ def check_method(name: str, encoder: Encoder) -> Method:
     """The method of that name.
 
     Raises BadOption, which lists the methods, for one that is not there or a layer or head that the model does not
-    have; UnsupportedModel, which lists what the model can serve, where it needs a mask token and there is none.
+    have; UnsupportedModel, which lists what the model can serve, where it lacks what the method needs.
     """
     chosen = ONE_HEAD.fullmatch(name)
     if chosen:
@@ -208,10 +220,11 @@ def check_method(name: str, encoder: Encoder) -> Method:
             remedy=f"choose from {', '.join(NAMES)}; none for no drivers",
             where=("drivers",),
         )
-    if METHODS[name].needs_mask and not encoder.has_mask:
-        served = ", ".join(known for known in NAMES if known not in METHODS or not METHODS[known].needs_mask)
+    missing = METHODS[name].needs - encoder.abilities
+    if missing:
+        served = ", ".join(n for n in NAMES if n not in METHODS or METHODS[n].needs <= encoder.abilities)
         raise UnsupportedModel(
-            f"the model {encoder.info.name!r} has no mask token, which {name!r} needs",
+            f"the model {encoder.info.name!r} has no {_LACKING[min(missing)]}, which {name!r} needs",
             remedy=f"choose from {served}",
             where=("drivers",),
         )

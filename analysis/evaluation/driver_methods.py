@@ -116,7 +116,7 @@ def _explained(encoder: Encoder, word: str, data: Word, options: Options) -> Exp
     response = Response(model, chances.argmax(axis=1).astype(np.int64))
     said, cost = {}, {}
     for name, method in methods.METHODS.items():
-        if method.needs_mask and not encoder.has_mask:
+        if not method.needs <= encoder.abilities:
             continue
         about = methods.passes(encoder, usages, response, method=name, budget=methods.BUDGET)
         counted = _Counted(options.watch(f"{word}: {name}", about))

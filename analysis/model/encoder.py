@@ -18,11 +18,12 @@ from analysis.attention import pool, pool_keys
 from analysis.catalogue import ModelFolder
 from analysis.errors import BadText, Place, UnsupportedModel
 from analysis.model.batches import batches
-from analysis.model.gradients import along
-from analysis.model.layers import value_zeroing
+from analysis.model.gradients import along, takes_scores
+from analysis.model.layers import projects_values, value_zeroing
 from analysis.model.reading import Reading, Specials, Tokens, perturb, read, tokens
 from analysis.text import words
 from analysis.types import (
+    Ability,
     Attention,
     FloatArray,
     Gradients,
@@ -93,6 +94,7 @@ class TransformerEncoder:
             window=_window(model, tokenizer),
             causal=self._is_causal(),
         )
+        self.abilities = self._seen_abilities()
 
     def encode(
         self,
@@ -178,11 +180,6 @@ class TransformerEncoder:
             )
         before, after = ([i for i, _ in some] for some in (self._specials.before, self._specials.after))
         return np.array([*before, *bare, *after], dtype=np.int64)
-
-    @property
-    def has_mask(self) -> bool:
-        """Whether the tokenizer has a mask token."""
-        return self._tokenizer.mask_token_id is not None
 
     def gradients(
         self,
@@ -301,12 +298,23 @@ class TransformerEncoder:
         return weights
 
     def _check_mask(self) -> None:
-        if not self.has_mask:
+        if "mask" not in self.abilities:
             raise UnsupportedModel(
                 f"the model {self.info.name!r} has no mask token",
                 remedy="choose a driver method that needs none",
                 where=("drivers",),
             )
+
+    def _seen_abilities(self) -> frozenset[Ability]:
+        able: set[Ability] = set()
+        if self._tokenizer.mask_token_id is not None:
+            able.add("mask")
+        ids = torch.from_numpy(self._tokens("one two three").ids)[None].to(self._model.device)
+        if takes_scores(self._model, ids, window=self.info.window, causal=self.info.causal):
+            able.add("gradients")
+        if projects_values(self._model):
+            able.add("values")
+        return frozenset(able)
 
     def _is_causal(self) -> bool:
         """Seen, not declared: in a causal model the first position gives nothing to those after it."""

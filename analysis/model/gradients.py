@@ -23,6 +23,7 @@ from analysis.model.reading import Reading
 from analysis.types import FloatArray, Path, Progress, Respond, silent
 
 NEARLY_SHUT = 1e-6  # a gate of 0 would have no logarithm
+NEIGHBOURHOODS = ("sliding_window", "local_attention", "attention_window")  # what configurations call them
 NEVER = torch.finfo(torch.float32).min
 
 
@@ -88,6 +89,25 @@ def along(
                     added[i] += np.bincount(of, steep[row, : len(of)], len(added[i])) / len(points)
         progress(len(chosen) * (3 if gradient else 1))
     return added, values
+
+
+def takes_scores(model: Any, ids: torch.Tensor, *, window: int, causal: bool) -> bool:
+    """Whether the model adds a mask of four dimensions to its attention's scores, tried on `ids` (1, T).
+
+    Not every architecture takes one; and in those that look at a neighbourhood only, smaller than the `window`, it
+    would stand in for the mask of that.
+    """
+    if any(0 < (getattr(model.config, name, None) or window) < window for name in NEIGHBOURHOODS):
+        return False
+    whole = torch.ones_like(ids, dtype=torch.bool)
+    batch = Batch(ids, whole, whole, whole)
+    with torch.inference_mode():
+        plain = model(input_ids=ids, attention_mask=whole.long()).last_hidden_state
+        try:
+            scored = _read(model, batch, _gates(batch, torch.ones(1, 1, device=ids.device)), causal=causal)
+        except (RuntimeError, IndexError, ValueError, TypeError, AttributeError):
+            return False
+    return plain.shape == scored.shape and torch.allclose(plain, scored, atol=1e-3)
 
 
 def _gates(batch: Batch, at: torch.Tensor) -> Way:

@@ -25,16 +25,16 @@ def value_zeroing(model: Any, reading: Reading) -> FloatArray:
     """f32 (W): 1 - cosine of the target's state with and without the word's values, each layer's share, mean of layers.
 
     The shares of a layer sum to 1 over the context's words; target and special tokens have 0. Costs about a forward
-    pass a word. Raises UnsupportedModel for an architecture that keeps queries, keys and values in one matrix.
+    pass a word. Raises UnsupportedModel where the model does not `projects_values`.
     """
-    twin = copy.deepcopy(model, {id(p): p for p in (*model.parameters(), *model.buffers())})
-    layers, projections = _layers(twin), [m for name, m in twin.named_modules() if name.rpartition(".")[2] in VALUES]
-    if len(projections) != len(layers):
+    if not projects_values(model):
         raise UnsupportedModel(
             "value zeroing needs a model that projects to values in a matrix of its own",
             remedy="choose another driver method",
             where=("drivers",),
         )
+    twin = copy.deepcopy(model, {id(p): p for p in (*model.parameters(), *model.buffers())})
+    layers, projections = _layers(twin), _projections(twin)
     words = np.unique(reading.unit_of[reading.context])
     turned = np.zeros((len(layers), len(reading.units)), dtype=np.float32)
     for first in range(0, len(words), ROWS):
@@ -81,12 +81,17 @@ def _turns(twin: Any, layers: Any, projections: Any, reading: Reading, kept: tor
     return turns
 
 
+def projects_values(model: Any) -> bool:
+    """Whether each layer projects to values in a matrix of its own; some keep queries, keys and values in one."""
+    layers = _layers(model)
+    return layers is not None and len(_projections(model)) == len(layers)
+
+
 def _layers(model: Any) -> Any:
-    """The stack of layers: the list of modules as long as the model is deep."""
+    """The stack of layers: the list of modules as long as the model is deep; None where there is none."""
     depth = model.config.num_hidden_layers
-    stacks = [m for m in model.modules() if isinstance(m, torch.nn.ModuleList) and len(m) == depth]
-    if not stacks:
-        raise UnsupportedModel(
-            "the model's layers stand in no list", remedy="choose another driver method", where=("drivers",)
-        )
-    return stacks[0]
+    return next((m for m in model.modules() if isinstance(m, torch.nn.ModuleList) and len(m) == depth), None)
+
+
+def _projections(model: Any) -> list[Any]:
+    return [module for name, module in model.named_modules() if name.rpartition(".")[2] in VALUES]

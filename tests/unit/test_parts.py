@@ -167,7 +167,7 @@ def test_what_is_not_encoding_is_done_by_the_encoder() -> None:
     assert over.info == encoder.info
     np.testing.assert_array_equal(over.static(["bank"]), encoder.static(["bank"]))
     np.testing.assert_array_equal(over.attention("the bank").weights, encoder.attention("the bank").weights)
-    assert over.has_mask
-    assert not Parts(FakeEncoder(causal=True), Kept()).has_mask
+    assert "mask" in over.abilities
+    assert "mask" not in Parts(FakeEncoder(causal=True), Kept()).abilities
     whole, given = encoder.word_attention(USES[0]), over.word_attention(USES[0])
     np.testing.assert_array_equal(given.weights, whole.weights)

@@ -55,9 +55,9 @@ def test_the_report_has_every_method_and_random_under_both_operators() -> None:
 
 def test_the_passes_are_those_of_a_usage() -> None:
     methods = run()[0]["methods"]
-    # Five context words a usage, all within the default's budget.
+    # Five context words a usage, one of them a function word, which the default leaves alone.
     assert {name: scores["passes"] for name, scores in methods.items()} == {
-        "occlusion": 8, "occlusion-exact": 5, "occlusion-mask": 5, "gates": 32, "integrated-gradients": 32,
+        "occlusion": 7, "occlusion-exact": 5, "occlusion-mask": 5, "gates": 32, "integrated-gradients": 32,
         "gradient-x-input": 3, "value-zeroing": 5, "attention": 0, "attention-max": 0, "rollout": 1, "random": 0,
     }  # fmt: skip
 

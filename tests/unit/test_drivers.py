@@ -36,7 +36,7 @@ class Case(NamedTuple):
         return explain(*self, **chosen)
 
     def passes(self, **chosen: Any) -> int:
-        return passes(self.encoder, self.usages, **chosen)
+        return passes(*self, **chosen)
 
 
 def case(texts: Sequence[str], n_senses: int | None = 2, **fake: Any) -> Case:
@@ -206,7 +206,8 @@ def test_the_budget_goes_to_the_words_that_the_gates_rank_first(budget: int, see
         assert set(np.flatnonzero(~np.isnan(attribution.effects))) == set(order[:budget])
         assert attribution.ranking[budget:].tolist() == order[budget:].tolist()
     assert asked == found.passes(method="occlusion", budget=budget)
-    assert asked == sum(3 + min(budget, n) for n in [0, 2, *[5] * 7])
+    # A text without a context costs nothing.
+    assert asked == sum(3 + min(budget, n) for n in [2, *[5] * 7])
 
 
 def test_a_function_word_is_tried_only_where_no_other_stands_before_it() -> None:

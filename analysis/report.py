@@ -85,9 +85,21 @@ def proof(analysis: Analysis) -> list[str]:
         times = f", {own / chance:.1f} times as much" if beaten and chance > LEAST_EFFECT else ""
         lines.append(
             f"{told}{times}. The drivers {'beat' if beaten else 'do not beat'} chance: the difference is {low:+.3f} to "
-            f"{high:+.3f} (95 %, {row.n} usages)."
+            f"{high:+.3f} (95 %, {row.n} usages).{_unproved(analysis, row.operator) if beaten else ''}"
         )
     return lines
+
+
+def _unproved(analysis: Analysis, operator: str) -> str:
+    """The senses for which the drivers by themselves do not beat chance."""
+    letters = [
+        name
+        for name, row in _tests(analysis)
+        if row.operator == operator
+        and row.level != "analysis"
+        and (row.advantage.low is None or row.advantage.low <= 0)
+    ]
+    return f" For {', '.join(letters)} alone they do not." if letters else ""
 
 
 def to_csv(analysis: Analysis) -> str:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 import io
+from dataclasses import replace
 from html.parser import HTMLParser
 
 import pyarrow.parquet as pq
@@ -14,8 +15,19 @@ from hypothesis import strategies as st
 from analysis.assemble import Options
 from analysis.corpus import documents
 from analysis.pipeline import analyse
-from analysis.record import Analysis, Usage, WordDriver
-from analysis.report import COLUMNS, LEAST_EFFECT, SHOWN_DRIVERS, mark, rows, segments, to_csv, to_html, to_parquet
+from analysis.record import Analysis, Estimate, Faithfulness, Measures, Usage, WordDriver
+from analysis.report import (
+    COLUMNS,
+    LEAST_EFFECT,
+    SHOWN_DRIVERS,
+    mark,
+    proof,
+    rows,
+    segments,
+    to_csv,
+    to_html,
+    to_parquet,
+)
 from analysis.text import words
 from analysis.types import Document
 from tests.fake import FakeEncoder
@@ -244,3 +256,50 @@ def test_segments_worked_by_hand() -> None:
         ("fish", "for"),
         (" x", ""),
     ]
+
+
+# the proof of the drivers
+
+
+def tested(level: str, advantage: tuple[float, float | None, float | None], n: int = 20) -> Faithfulness:
+    own, chance = Estimate(0.2, 0.1, 0.3), Estimate(0.05, 0.0, 0.1)
+    return Faithfulness(
+        "occlusion", "delete", level, n, (0.5,), own, own, Measures(chance, chance), Estimate(*advantage)
+    )
+
+
+def test_the_report_says_whether_the_drivers_beat_chance(analysis: Analysis) -> None:
+    first, second = (sense.id for sense in analysis.senses[:2])
+    rows_ = (tested("analysis", (0.15, 0.1, 0.2)), tested(first, (0.1, 0.05, 0.2)), tested(second, (0.0, -0.1, 0.1)))
+    told = proof(replace(analysis, faithfulness=rows_))
+    assert told == [
+        "With the drivers left out, the probability of the sense falls by 0.200; with as many random words, by 0.050, "
+        "4.0 times as much. The drivers beat chance: the difference is +0.100 to +0.200 (95 %, 20 usages). "
+        "For B alone they do not."
+    ]
+    assert told[0] in to_html(replace(analysis, faithfulness=rows_))
+
+
+def test_the_report_says_where_the_drivers_do_not_beat_chance(analysis: Analysis) -> None:
+    (told,) = proof(replace(analysis, faithfulness=(tested("analysis", (0.1, -0.01, 0.2)),)))
+    assert "do not beat chance: the difference is -0.010 to +0.200" in told
+    assert "times as much" not in told
+    (told,) = proof(replace(analysis, faithfulness=(tested("analysis", (0.1, None, None), n=1),)))
+    assert told.endswith("One usage cannot tell whether that is more than chance.")
+
+
+def test_drivers_that_were_not_tested_have_no_proof(analysis: Analysis) -> None:
+    for untested in (None, ()):
+        assert proof(replace(analysis, faithfulness=untested)) == []
+        assert "Do the drivers drive?" not in to_html(replace(analysis, faithfulness=untested))
+
+
+def test_the_figures_of_the_page_are_those_of_the_record(analysis: Analysis) -> None:
+    page = to_html(analysis)
+    assert analysis.faithfulness
+    for row in analysis.faithfulness:
+        for estimate in (row.comprehensiveness, row.sufficiency, row.random.comprehensiveness, row.random.sufficiency):
+            assert f"{estimate.value:.3f}" in page
+    assert analysis.contrasts
+    for driver in analysis.contrasts[0].drivers:
+        assert f'{driver.word} <span class="muted">{abs(driver.effect):.3f}' in page

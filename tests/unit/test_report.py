@@ -261,7 +261,7 @@ def test_segments_worked_by_hand() -> None:
 # the proof of the drivers
 
 
-def tested(level: str, advantage: tuple[float, float | None, float | None], n: int = 20) -> Faithfulness:
+def measured(level: str, advantage: tuple[float, float | None, float | None], n: int = 20) -> Faithfulness:
     own, chance = Estimate(0.2, 0.1, 0.3), Estimate(0.05, 0.0, 0.1)
     return Faithfulness(
         "occlusion", "delete", level, n, (0.5,), own, own, Measures(chance, chance), Estimate(*advantage)
@@ -270,7 +270,11 @@ def tested(level: str, advantage: tuple[float, float | None, float | None], n: i
 
 def test_the_report_says_whether_the_drivers_beat_chance(analysis: Analysis) -> None:
     first, second = (sense.id for sense in analysis.senses[:2])
-    rows_ = (tested("analysis", (0.15, 0.1, 0.2)), tested(first, (0.1, 0.05, 0.2)), tested(second, (0.0, -0.1, 0.1)))
+    rows_ = (
+        measured("analysis", (0.15, 0.1, 0.2)),
+        measured(first, (0.1, 0.05, 0.2)),
+        measured(second, (0.0, -0.1, 0.1)),
+    )
     told = proof(replace(analysis, faithfulness=rows_))
     assert told == [
         "With the drivers left out, the probability of the sense falls by 0.200; with as many random words, by 0.050, "
@@ -281,10 +285,10 @@ def test_the_report_says_whether_the_drivers_beat_chance(analysis: Analysis) -> 
 
 
 def test_the_report_says_where_the_drivers_do_not_beat_chance(analysis: Analysis) -> None:
-    (told,) = proof(replace(analysis, faithfulness=(tested("analysis", (0.1, -0.01, 0.2)),)))
+    (told,) = proof(replace(analysis, faithfulness=(measured("analysis", (0.1, -0.01, 0.2)),)))
     assert "do not beat chance: the difference is -0.010 to +0.200" in told
     assert "times as much" not in told
-    (told,) = proof(replace(analysis, faithfulness=(tested("analysis", (0.1, None, None), n=1),)))
+    (told,) = proof(replace(analysis, faithfulness=(measured("analysis", (0.1, None, None), n=1),)))
     assert told.endswith("One usage cannot tell whether that is more than chance.")
 
 

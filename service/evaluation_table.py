@@ -30,7 +30,11 @@ def _print_drivers(report: Mapping[str, Any]) -> None:
     table = Table(box=None, pad_edge=False, header_style="dim")
     table.add_column("", no_wrap=True)
     operators = [key for key in report["methods"][report["default"]] if key != "passes"]
-    for column in (*(f"{measure}, {_GONE[o]}" for o in operators for measure in _MEASURES), "passes a usage"):
+    for column in (
+        *(f"{measure}, {_GONE[o]}" for o in operators for measure in _MEASURES),
+        "passes a usage",
+        "rank correlation with the default",
+    ):
         table.add_column(column, justify="right", vertical="bottom", max_width=17)
     best = operators[0]
     for name, scores in sorted(report["methods"].items(), key=lambda item: -item[1][best]["comprehensiveness"]):
@@ -40,6 +44,7 @@ def _print_drivers(report: Mapping[str, Any]) -> None:
             f"{name} (default)" if default else name,
             *cells,
             f"{scores['passes']:.1f}",
+            _figure(1.0 if default else report["agreement"].get(name, {}).get(report["default"])),
             style="bold" if default else None,
         )
     console = Console(highlight=False)

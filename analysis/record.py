@@ -25,7 +25,7 @@ class WordDriver:
     `start` and `end` are offsets into the usage's `text`. A negative effect argues against the sense. `margin` is the
     drop in the sense's lead over the usage's runner-up: why this sense and not that; null where the method cannot tell.
     `attention` is the target's attention to the word, mean over layers and heads: a hypothesis, where the effect is the
-    measurement. Methods other than occlusion have effects of their own unit (see `polyseme senses --help`).
+    measurement. Methods other than occlusion have effects in units of their own: see `drivers.methods`.
     """
 
     word: str

@@ -22,7 +22,7 @@ def bearer(key: str) -> dict[str, str]:
     return {"Authorization": f"Bearer {key}"}
 
 
-@pytest.mark.parametrize("key", [ALICE, BOB])
+@pytest.mark.parametrize("key", [ALICE, BOB], ids=["alice", "bob"])
 def test_a_key_opens_in_either_header(make_client: MakeClient, key: str) -> None:
     client = make_client(api_keys=(ALICE_KEPT, BOB_KEPT))
     for headers in (bearer(key), {"Authorization": f"bearer  {key}"}, {"X-API-Key": key}):

@@ -35,7 +35,7 @@ def _print_drivers(report: Mapping[str, Any]) -> None:
         "passes a usage",
         "rank correlation with the default",
     ):
-        table.add_column(column, justify="right", vertical="bottom", max_width=17)
+        table.add_column(column, justify="right", vertical="bottom", max_width=18)
     best = operators[0]
     for name, scores in sorted(report["methods"].items(), key=lambda item: -item[1][best]["comprehensiveness"]):
         cells = [_figure(scores[o][measure]) for o in operators for measure in _MEASURES]
@@ -53,7 +53,7 @@ def _print_drivers(report: Mapping[str, Any]) -> None:
         style="bold",
         markup=False,
     )
-    Console(highlight=False, width=max(console.width, 110)).print(table)
+    Console(highlight=False, width=max(console.width, 124)).print(table)
     console.print("\nThe default's comprehensiveness, words deleted, as a ratio (95 % interval)")
     for name, ratio in report["ratios"].items():
         console.print(f"  {name}: {ratio['value']:.2f} ({ratio['low']:.2f} to {ratio['high']:.2f})", markup=False)

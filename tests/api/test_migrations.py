@@ -123,7 +123,7 @@ def test_what_cannot_be_opened_is_one_line_and_a_failure(
     url = f"sqlite:///{tmp_path}/polyseme.db"
     Store(url).close()
     run(url, "UPDATE alembic_version SET version_num = '9999'")
-    monkeypatch.setenv("POLYSEME_HOME", str(tmp_path))
+    monkeypatch.setenv("POLYSEME_DATABASE_URL", url)
     monkeypatch.setattr(sys, "argv", ["polyseme", *command.split()])
     handlers = {number: signal.getsignal(number) for number in (signal.SIGINT, signal.SIGTERM)}
     try:

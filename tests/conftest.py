@@ -105,3 +105,10 @@ def browser() -> Iterator[Browser]:
         launched = playwright.chromium.launch(executable_path=found, args=CHROMIUM_FLAGS)
         yield launched
         launched.close()
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Of two processes each takes whole files; those that share the large models are one, so that these load once."""
+    for item in items:
+        real_models = item.path.parent.name == "golden" and item.path.name != "test_readme.py"
+        item.add_marker(pytest.mark.xdist_group("real models" if real_models else str(item.path)))

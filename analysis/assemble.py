@@ -14,6 +14,7 @@ import numpy as np
 
 from analysis import senses, stability
 from analysis.drivers import methods
+from analysis.drivers.faithfulness import FRACTIONS
 from analysis.drivers.response import Response
 from analysis.drivers.words import by_sense, contrast
 from analysis.record import (
@@ -47,6 +48,7 @@ class Options:
     drivers    a name of `drivers.methods.NAMES`, or "none";  budget  words that the default method settles a usage
     explained  the most usages explained: a seeded sample, shared out over the senses, where there are more
     faithfulness  the most of these whose drivers are put to the test; 0 for none
+    fractions  of a usage's words, each above 0 and up to 1, that the test takes away
     driver_form   "surface" or "lemma": what counts as the same word in the drivers of a sense
     pairs      the most pairs of usages to list in the static comparison
     """
@@ -59,6 +61,7 @@ class Options:
     budget: int = methods.BUDGET
     explained: int = 100
     faithfulness: int = 20
+    fractions: tuple[float, ...] = FRACTIONS
     driver_form: DriverForm = "surface"
     pairs: int = 0
     seed: int = 0

@@ -153,8 +153,9 @@ def _explained(encoder: Encoder, usages: Usages, response: Response, options: Op
             shown.take(tested),
             [attributions[i] for i in tested],
             about.take(tested),
+            fractions=options.fractions,
             seed=options.seed,
-            progress=watch("test the drivers", faithfulness.passes(len(tested), encoder)),
+            progress=watch("test the drivers", faithfulness.passes(len(tested), encoder, fractions=options.fractions)),
         ),
     )
 
@@ -204,6 +205,7 @@ def _check(options: Options, encoder: Encoder) -> None:
     if options.drivers != "none":
         methods.check_method(options.drivers, encoder)
     methods.check_budget(options.budget)
+    faithfulness.check_fractions(options.fractions)
     senses.check_threshold(options.threshold)
     if options.faithfulness < 0:
         raise BadOption(

@@ -15,6 +15,7 @@ from pydantic_core import PydanticCustomError
 
 from analysis.assemble import DriverForm, Options
 from analysis.drivers import methods
+from analysis.drivers.faithfulness import FRACTIONS
 from analysis.record import Notice, Verdict
 from analysis.saved import Description
 from analysis.text import Match
@@ -149,6 +150,9 @@ class SensesRequest(GroupedRequest):
     faithfulness: Annotated[Offset, Field(le=1000)] = Field(
         default=20, description="of these, most usages whose drivers are tested against random words; 0 for none"
     )
+    fractions: Annotated[list[float], Field(min_length=1, max_length=20)] = Field(
+        default=list(FRACTIONS), description="of a usage's words, each above 0 and up to 1, that the test takes away"
+    )
     driver_form: DriverForm = Field(default="surface", description="what counts as the same word in a sense's drivers")
 
     def options(self) -> Options:
@@ -162,6 +166,7 @@ class SensesRequest(GroupedRequest):
             budget=self.budget,
             explained=self.explained,
             faithfulness=self.faithfulness,
+            fractions=tuple(self.fractions),
             driver_form=self.driver_form,
             seed=self.seed,
         )

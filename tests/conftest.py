@@ -107,6 +107,7 @@ def browser() -> Iterator[Browser]:
         launched.close()
 
 
+@pytest.hookimpl(tryfirst=True)  # before pytest-xdist looks at the groups
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """Of two processes each takes whole files; those that share the large models are one, so that these load once."""
     for item in items:

@@ -37,7 +37,7 @@ router = APIRouter(tags=["sense models"])
 ModelId = Annotated[str, Path(description="the `id` of a sense model", examples=["0123456789abcdef0123"])]
 FILE = "application/octet-stream"
 BINARY = {"content": {FILE: {"schema": {"type": "string", "format": "binary"}}}}
-ONLY_INDUCED = ("n_senses", "drivers", "budget", "explained", "faithfulness", "driver_form")
+ONLY_INDUCED = ("n_senses", "drivers", "budget", "explained", "faithfulness", "fractions", "driver_form")
 
 
 @router.post("/sense-models", status_code=201, response_model=MadeOut, responses=documented(400, 413, 415, 422, 503))

@@ -51,6 +51,9 @@ def senses(
     faithfulness: Annotated[
         int, typer.Option(help="Of these, the most whose drivers are tested against random words.")
     ] = 20,
+    fraction: Annotated[
+        list[float] | None, typer.Option(help="A share of the words that this test takes away; may repeat.")
+    ] = None,
     driver_form: Annotated[
         str, typer.Option(help="What is one word in a sense's drivers: surface or lemma.")
     ] = "surface",
@@ -68,6 +71,7 @@ def senses(
     options = _options(
         match=match, language=language, n_senses=n_senses, threshold=threshold, drivers=drivers,
         budget=budget, explained=explained, faithfulness=faithfulness, driver_form=driver_form, seed=seed,
+        **({"fractions": tuple(fraction)} if fraction else {}),
     )  # fmt: skip
     induced = _induced(target, file, model, text_field, id_field, options)
     analysis = induced.analysis

@@ -108,10 +108,11 @@ def test_options_reach_the_analysis(run: Run) -> None:
 
 
 def test_any_method_and_its_test(run: Run) -> None:
-    chosen = ["--drivers", "gates", "--faithfulness", "5", "--driver-form", "lemma"]
+    chosen = ["--drivers", "gates", "--faithfulness", "5", "--driver-form", "lemma", "--fraction", "0.3"]
     analysis = from_json(run("senses", "bank", "texts.txt", *chosen, "--json", "-"))
     assert all(usage.drivers and usage.gap is not None for usage in analysis.usages)
     assert analysis.faithfulness is not None
+    assert {f.fractions for f in analysis.faithfulness} == {(0.3,)}
     assert [(f.method, f.operator, f.level, f.n) for f in analysis.faithfulness[:3]] == [
         ("gates", "delete", "analysis", 5),
         ("gates", "delete", "s0", 2),
@@ -244,6 +245,7 @@ BAD = {
     "unknown layer of drivers": ([*BANK, "texts.txt", "--drivers", "attention:9"], "no layer 9 for the drivers"),
     "no mask token": ([*BANK, "texts.txt", "--model", "causal", "--drivers", "occlusion-mask"], "has no mask token"),
     "negative test": ([*BANK, "texts.txt", "--faithfulness", "-1"], "-1 usages cannot be tested"),
+    "no fraction": ([*BANK, "texts.txt", "--fraction", "0.1", "--fraction", "2"], "2.0 is no fraction of the words"),
     "unknown form of drivers": ([*BANK, "texts.txt", "--driver-form", "stem"], "choose from surface, lemma"),
     "an option that is gone": ([*BANK, "texts.txt", "--operator", "mask"], "No such option: --operator"),
     "unknown match": ([*BANK, "texts.txt", "--match", "fuzzy"], "choose from lemma, exact"),

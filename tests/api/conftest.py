@@ -7,9 +7,11 @@ from contextlib import ExitStack
 from typing import Any
 
 import pytest
+import structlog
 from starlette.testclient import TestClient
 
 from analysis.types import Encoder
+from service import logs
 from service.app import create_app
 from service.settings import Settings
 from service.store import Store
@@ -18,6 +20,12 @@ from tests.fake import FakeEncoder
 MakeClient = Callable[..., TestClient]
 RIVER = [f"the bank {rest}" for rest in ("river water fish", "water fish river", "fish river water", "river fish")]
 MONEY = [f"the bank {rest}" for rest in ("money loan cash", "loan cash money", "cash money loan", "money cash")]
+
+
+@pytest.fixture(autouse=True)
+def plain_logs() -> None:
+    """As the service logs: structlog's own form of an exception, with all its variables, takes seconds to lay out."""
+    structlog.configure(processors=[logs.told_safely, structlog.processors.JSONRenderer()])
 
 
 @pytest.fixture

@@ -98,7 +98,7 @@ def assemble(
         verdict=senses.verdict(model, len(usages)),
         senses=_senses(represented, model, assignment, attributions, held, options),
         usages=_usages(usages, represented, response, assignment, attributions),
-        stability=held and Stability(*map(_rounded, held[:3])),
+        stability=held and Stability(*map(rounded, held[:3])),
         faithfulness=explained.faithfulness,
         static=comparison,
         warnings=_warnings(found, target, len(usages), len(attributions), options),
@@ -150,8 +150,8 @@ def _senses(
             id=name,
             label=_label(name, words[k]),
             size=int(sizes[k]),
-            share=_rounded(sizes[k] / n),
-            stability=held and _rounded(held.jaccard[k]),
+            share=rounded(sizes[k] / n),
+            stability=held and rounded(held.jaccard[k]),
             exemplars=tuple(f"u{i}" for i in typical[k]),
             drivers=words[k] if attributions else None,
         )
@@ -204,9 +204,9 @@ def _usages(
                 id=f"u{i}",
                 **place._asdict(),
                 sense=None if sense < 0 else names[sense],
-                confidence=_rounded(assignment.confidence[i]),
+                confidence=rounded(assignment.confidence[i]),
                 drivers=None if attribution is None else word_drivers(attribution, place.text_start, nearest, rival),
-                map=None if points is None else (_rounded(points[i, 0]), _rounded(points[i, 1])),
+                map=None if points is None else (rounded(points[i, 0]), rounded(points[i, 1])),
                 flags=flags(
                     {
                         "window": len(place.text) < len(occurrence.text),
@@ -216,8 +216,8 @@ def _usages(
                 ),
                 explains=None if attribution is None else names[nearest],
                 runner_up=None if rival is None else names[rival],
-                margin=None if rival is None else _rounded(chances[i, nearest] - chances[i, rival]),
-                gap=None if attribution is None or attribution.gap is None else _rounded(attribution.gap),
+                margin=None if rival is None else rounded(chances[i, nearest] - chances[i, rival]),
+                gap=None if attribution is None or attribution.gap is None else rounded(attribution.gap),
             )
         )
     return tuple(records)
@@ -257,9 +257,9 @@ def word_drivers(attribution: Attribution, low: int, sense: int, rival: int | No
             word=attribution.words[k].text,
             start=attribution.words[k].start - low,
             end=attribution.words[k].end - low,
-            effect=_rounded(attribution.effects[k]),
-            attention=_rounded(attribution.attention[k]),
-            margin=None if every is None or rival is None else _rounded(every[k, sense] - every[k, rival]),
+            effect=rounded(attribution.effects[k]),
+            attention=rounded(attribution.attention[k]),
+            margin=None if every is None or rival is None else rounded(every[k, sense] - every[k, rival]),
         )
         for k in tried
     )
@@ -317,5 +317,6 @@ def versions() -> dict[str, str]:
     return {library: version(library) for library in LIBRARIES}
 
 
-def _rounded(value: float | np.floating) -> float:
+def rounded(value: float | np.floating) -> float:
+    """To the six decimals that a record has."""
     return round(float(value), 6)

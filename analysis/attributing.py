@@ -13,7 +13,7 @@ from typing import cast
 import numpy as np
 
 from analysis import senses
-from analysis.assemble import flags, missing_notices, shown_text, word_drivers
+from analysis.assemble import flags, missing_notices, rounded, shown_text, word_drivers
 from analysis.assigning import AssignedWith, Placed, assigned_with, check_encoder, place
 from analysis.drivers import methods
 from analysis.drivers.response import Response
@@ -152,19 +152,15 @@ def _usages(
                 **shown._asdict(),
                 sense=None if k < 0 else names[k],
                 explains=names[nearest],
-                confidence=_rounded(chances[i, nearest]),
+                confidence=rounded(chances[i, nearest]),
                 runner_up=None if rival is None else names[rival],
-                margin=None if rival is None else _rounded(chances[i, nearest] - chances[i, rival]),
-                gap=None if attribution.gap is None else _rounded(attribution.gap),
+                margin=None if rival is None else rounded(chances[i, nearest] - chances[i, rival]),
+                gap=None if attribution.gap is None else rounded(attribution.gap),
                 senses=tuple(
-                    SenseChance(names[s], saved.labels[s], _rounded(chances[i, s])) for s in np.argsort(-chances[i])
+                    SenseChance(names[s], saved.labels[s], rounded(chances[i, s])) for s in np.argsort(-chances[i])
                 ),
                 drivers=word_drivers(attribution, shown.text_start, nearest, rival),
                 flags=(*placed.flags[i], *flags(told)),
             )
         )
     return tuple(records)
-
-
-def _rounded(value: float | np.floating) -> float:
-    return round(float(value), 6)

@@ -109,7 +109,7 @@ def gradients(task: Task, path: Path, points: Sequence[float]) -> list[Scores]:
     """A word's part of what the response gains along a path from no context to all of it; see model/gradients.py.
 
     "gates" lets the context fade out of the attention, "mask" is integrated gradients (Sundararajan, Taly and Yan
-    2017) with [MASK] as baseline; at ten points the effects nearly sum to the gain, and `gap` is what is missing.
+    2017) with [MASK] as baseline; at ten points its effects nearly sum to the gain. `gap` is what a path leaves out.
     "zero" at point 1 is gradient x input (Denil et al. 2014; Shrikumar et al. 2017). Three passes a point, and two for
     the ends of a path.
     """

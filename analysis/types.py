@@ -333,7 +333,7 @@ class Encoder(Protocol):
 
     def gradients(
         self,
-        occurrences: Sequence[Occurrence],
+        occurrences: Sequence[Occurrence | Perturbed],
         respond: Respond,
         *,
         path: Path,
@@ -341,7 +341,7 @@ class Encoder(Protocol):
         ends: bool = False,
         progress: Progress = silent,
     ) -> Gradients:
-        """The response's gradient at `points`, 0 to 1, of a path to the whole text: their mean, times the way.
+        """The response's gradient at `points`, 0 to 1, of a path to all that is read: their mean, times the way.
 
         "gates": the context fades out of all attention and of the context's mean; "mask", "zero": its embeddings turn
         into the mask token's, into nothing. A point costs a forward and a backward pass, which counts as two.

@@ -53,16 +53,16 @@ LOOK_AHEAD = 512
 Item = Occurrence | Perturbed
 
 
-def load(folder: ModelFolder, *, device: str = "auto", threads: int | None = None) -> TransformerEncoder:
+def load(folder: ModelFolder, *, device: str = "auto", threads: int = 0) -> TransformerEncoder:
     """The model in a folder, in float32.
 
     `device` as torch names it ("cpu", "cuda", "cuda:1"); "auto" is CUDA where there is one. `threads` that torch may
-    use, for the whole process; None leaves them to torch and OMP_NUM_THREADS. Touches no network. Raises BadOption for
+    use, for the whole process; 0 leaves them to torch and OMP_NUM_THREADS. Touches no network. Raises BadOption for
     a device that is not there, UnsupportedModel where transformers cannot read the model without running code of the
     folder, or where it has no fast tokenizer.
     """
     place = _device(device)
-    if threads is not None:
+    if threads:
         torch.set_num_threads(threads)
     logging: Any = transformers.logging
     logging.set_verbosity_error()
@@ -305,7 +305,7 @@ class TransformerEncoder:
 
     def _is_causal(self) -> bool:
         """Seen, not declared: in a causal model the first position gives nothing to those after it."""
-        first = self._plain.whole(self._layout.bare("one two three"))[0, :, :, 0]
+        first = self._plain.whole(self._layout.bare("one two three"))[0, :, 0]
         return bool((first[:, 1:] == 0).all())
 
 

@@ -20,6 +20,7 @@ from analysis.model.forward import Kept, Wanted, kept, padded
 from analysis.model.reading import Reading
 
 NAME = "polyseme_rows"
+BEYOND = ("softcap", "s_aux", "position_bias")  # what architectures call the other things they do to scores
 
 
 class _Targets(NamedTuple):
@@ -71,12 +72,14 @@ def attend(
     value: torch.Tensor,
     attention_mask: torch.Tensor | None,
     scaling: float | None = None,
-    **_: Any,
+    **others: Any,
 ) -> tuple[torch.Tensor, None]:
     """query (B, H, T, d), key and value (B, G, T, d) of G <= H heads -> the mixed values (B, T, H, d), and no weights.
 
-    `attention_mask` (B or 1, 1, T, T) is added to the scores.
+    `attention_mask` (B or 1, 1, T, T) is added to the scores. Raises ValueError where they are more than that.
     """
+    if any(others.get(name) is not None for name in BEYOND):
+        raise ValueError("an attention whose scores are not only products and a mask")
     alike = query.shape[1] // key.shape[1]
     if alike > 1:
         key, value = key.repeat_interleave(alike, 1), value.repeat_interleave(alike, 1)

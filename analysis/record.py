@@ -7,8 +7,8 @@ Offsets are half-open code points. Effects are differences of probability, atten
 from __future__ import annotations
 
 import json
-from dataclasses import asdict, dataclass
-from typing import Literal
+from dataclasses import dataclass, fields
+from typing import Any, Literal
 
 from pydantic import TypeAdapter, ValidationError
 
@@ -274,7 +274,12 @@ _ANALYSIS = TypeAdapter(Analysis)
 
 def to_json(analysis: Analysis) -> str:
     """The contract's JSON; text stays readable (no \\u escapes)."""
-    return json.dumps(asdict(analysis), ensure_ascii=False, allow_nan=False)
+    # dataclasses.asdict would first copy every number and text of it.
+    return json.dumps(analysis, default=_shallow, ensure_ascii=False, allow_nan=False)
+
+
+def _shallow(value: Any) -> dict[str, Any]:
+    return {field.name: getattr(value, field.name) for field in fields(value)}
 
 
 def from_json(text: str | bytes) -> Analysis:

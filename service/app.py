@@ -110,4 +110,4 @@ def _load(name: str, settings: Settings) -> Encoder:
     from analysis.catalogue import resolve
     from analysis.model.encoder import load
 
-    return load(resolve(name, settings.home))
+    return load(resolve(name, settings.home), device=settings.device, threads=settings.threads)

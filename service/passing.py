@@ -24,7 +24,7 @@ from analysis.types import (
 
 
 class Passing:
-    """An `Encoder` (analysis/types.py) that hands everything on to `encoder`; what runs the model does so in `running`."""
+    """An `Encoder` (analysis/types.py) that hands everything on to `encoder`; the model runs in `running` only."""
 
     def __init__(self, encoder: Encoder) -> None:
         self.encoder = encoder

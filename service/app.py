@@ -49,7 +49,7 @@ def create_app(settings: Settings, *, encoders: Mapping[str, Encoder], store: St
     kept = Jobs(store)
     services = Services.wire(settings, encoders, store, kept.rows.count)
     here = settings.run_jobs if settings.run_jobs is not None else store.engine.dialect.name == "sqlite"
-    worker = Worker(store, encoders, settings)
+    worker = Worker(store, services.encoders, settings)  # its batches take turns with those of requests
 
     @asynccontextmanager
     async def lifespan(_: FastAPI) -> AsyncIterator[None]:

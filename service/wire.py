@@ -29,7 +29,7 @@ def config(app: FastAPI, settings: Settings) -> uvicorn.Config:
 
 
 class Strict(HttpToolsProtocol):
-    """A connection. It is closed where a head is longer than MOST_HEAD, of another version (400), or does not come in HEAD_SECONDS."""
+    """A connection. It is closed where a head is too long or of another version (400), or too slow."""
 
     _head = 0
     _late: asyncio.TimerHandle | None = None

@@ -5,11 +5,13 @@ from __future__ import annotations
 from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
 from importlib.metadata import version
+from threading import Thread
 
 from anyio import to_thread
 from fastapi import FastAPI
 from fastapi.routing import APIRoute
 
+from analysis import text
 from analysis.types import Encoder
 from service import problems
 from service.api import (
@@ -49,12 +51,13 @@ def create_app(settings: Settings, *, encoders: Mapping[str, Encoder], store: St
     kept = Jobs(store)
     services = Services.wire(settings, encoders, store, kept.rows.count)
     here = settings.run_jobs if settings.run_jobs is not None else store.engine.dialect.name == "sqlite"
-    worker = Worker(store, encoders, settings)
+    worker = Worker(store, services.encoders, settings)  # its batches take turns with those of requests
 
     @asynccontextmanager
     async def lifespan(_: FastAPI) -> AsyncIterator[None]:
         if warm and isinstance(encoders, Encoders):
             encoders.load_soon(settings.model)
+            Thread(target=text.lemma, args=("banks",), daemon=True).start()  # its tables take a second to be read
         if here and kept.rows.active():  # left by a service that ended before they did
             await to_thread.run_sync(worker.start)
         yield

@@ -16,6 +16,7 @@ from typing import Any
 import numpy as np
 import torch
 import transformers
+from safetensors import SafetensorError
 
 from analysis.attention import pool, pool_keys
 from analysis.catalogue import ModelFolder
@@ -75,7 +76,7 @@ def load(folder: ModelFolder, *, device: str = "auto", threads: int = 0) -> Tran
         model = transformers.AutoModel.from_pretrained(
             folder.path, use_safetensors=True, dtype=torch.float32, attn_implementation="eager", **where
         )
-    except (OSError, ValueError, KeyError, ImportError) as error:
+    except (OSError, ValueError, KeyError, ImportError, SafetensorError) as error:
         raise UnsupportedModel(
             f"transformers cannot read the model in {folder.path}: {_first_line(error)}",
             remedy="give an encoder or decoder that transformers knows, with its config.json and tokenizer",
@@ -85,6 +86,9 @@ def load(folder: ModelFolder, *, device: str = "auto", threads: int = 0) -> Tran
             f"the model {folder.name!r} has no fast tokenizer, so its subwords have no offsets",
             remedy="add the tokenizer.json of the model",
         )
+    # safetensors maps the file: whoever writes over it would change the model in use, or end the process.
+    for tensor in (*model.parameters(), *model.buffers()):
+        tensor.data = tensor.data.clone()
     return TransformerEncoder(model.to(place).eval().requires_grad_(False), tokenizer, folder)
 
 

@@ -6,7 +6,6 @@ against a bare forward pass; all in one run, on one machine, by turns, since a s
 
 from __future__ import annotations
 
-import asyncio
 import statistics
 import sys
 import tempfile
@@ -16,6 +15,7 @@ from pathlib import Path
 from typing import Any
 
 import torch
+import uvloop
 
 from analysis.catalogue import resolve
 from analysis.corpus import documents
@@ -38,7 +38,7 @@ def ask_at_once(server: Server, texts: list[str]) -> float:
     """Seconds for all of them from the clients."""
     statuses = set()
     requests = [request({"target": "bank", "texts": [text]}) for text in texts]
-    took = asyncio.run(ask_all(server.port, requests, CLIENTS, lambda _, status, __: statuses.add(status)))
+    took = uvloop.run(ask_all(server.port, requests, CLIENTS, lambda _, status, __: statuses.add(status)))
     assert statuses == {200}
     return took
 
@@ -57,7 +57,7 @@ def ask_alone(server: Server, texts: list[str]) -> list[float]:
                 assert status == 200
         return took
 
-    return asyncio.run(run())
+    return uvloop.run(run())
 
 
 def main() -> None:

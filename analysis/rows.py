@@ -77,32 +77,38 @@ def lines(content: Bytes, name: str, *, longest: int = LONGEST, cut: bool = Fals
 
     A line of more bytes than `longest` is an error, or with `cut` handed out in parts that end behind a space.
     """
+    for number, line, at in _raw_lines(content, name, longest, cut):
+        yield number, line if isinstance(line, BadFile) else _text(line, name, number, at)
+
+
+def _raw_lines(content: Bytes, name: str, longest: int, cut: bool) -> Iterator[tuple[int, bytes | BadFile, int]]:
+    """The lines as bytes, each with its number and the byte of the file that it begins at."""
     number, at, buffer, skipping = 1, 0, b"", False
     for data in content:
         if isinstance(data, BadFile):
             # What came in of the line that the loss begins in is no whole line.
-            yield number, _bad(f"{data.what} (line {number})", data.remedy, number)
+            yield number, _bad(f"{data.what} (line {number})", data.remedy, number), at
             buffer, skipping = b"", False
             continue
         *whole, buffer = (buffer + data).split(b"\n")
         for line in whole:
             if not skipping:
-                yield number, _text(line, name, number, at)
+                yield number, line, at
             number, at, skipping = number + 1, at + len(line) + 1, False
         if len(buffer) <= longest:
             continue
         if cut:
             end = buffer.rfind(b" ") + 1 or len(buffer)
-            yield number, _text(buffer[:end], name, number, at)
+            yield number, buffer[:end], at
             buffer = buffer[end:]
         else:
             if not skipping:
-                yield number, _bad(f"{name}, line {number} is longer than {longest} bytes", "split it", number)
+                yield number, _bad(f"{name}, line {number} is longer than {longest} bytes", "split it", number), at
             end, skipping = len(buffer), True
             buffer = b""
         at += end
     if buffer and not skipping:
-        yield number, _text(buffer, name, number, at)
+        yield number, buffer, at
 
 
 def jsonl_rows(content: Bytes, name: str) -> Iterator[Row]:
@@ -132,12 +138,13 @@ def csv_rows(content: Bytes, name: str, *, delimiter: str) -> Iterator[Row]:
     broken: list[BadFile] = []  # lines inside the row that is being read
 
     def fed() -> Iterator[str]:
-        for _, line in lines(content, name):
-            if isinstance(line, BadFile):
-                broken.append(line)
-                yield "\n"
-            else:
-                yield from re.split(r"(?<=\r)(?!\n)", line + "\n")  # a lone carriage return ends a line here
+        for number, line, at in _raw_lines(content, name, LONGEST, cut=False):
+            text = line if isinstance(line, BadFile) else _text(line, name, number, at)
+            if isinstance(text, BadFile):
+                broken.append(text)
+                # Its quotes still say where its row ends.
+                text = line.decode("utf-8", "replace").replace("\0", " ") if isinstance(line, bytes) else ""
+            yield from re.split(r"(?<=\r)(?!\n)", text + "\n")  # a lone carriage return ends a line here
 
     reader = csv.reader(fed(), delimiter=delimiter, strict=True)
     header: list[str] = []

@@ -26,7 +26,7 @@ from analysis.errors import BadOption, EngineError, ModelMismatch, PolysemeError
 from analysis.pipeline import Watch, unwatched
 from analysis.types import Encoder
 
-SECONDS = 20.0  # to reach a cluster, and then to join it
+SECONDS = 15.0  # to join a cluster
 SHARE = 0.9  # of its threads' CPUs that an actor asks for: what is left lets Ray's own tasks run beside it
 
 
@@ -40,7 +40,7 @@ class Workers:
 
 
 class Ray:
-    """An `Engine` on the cluster at `address` ("host:port", "ray://host:port", "auto"); None: this machine.
+    """An `Engine` on the cluster at `address` ("host:port", or "auto"); None: this machine.
 
     `load` is called once in each actor, and must give the model whose weights have the `digest`.
     """
@@ -92,7 +92,10 @@ class Ray:
 
     def _connected(self) -> Any:
         """The ray module, connected."""
-        os.environ["RAY_USAGE_STATS_ENABLED"] = "0"  # read when Ray is imported: nothing is sent to anybody
+        self._knock()
+        # Read when Ray is imported. Nothing is sent to anybody; what goes wrong is said here in our own words.
+        os.environ["RAY_USAGE_STATS_ENABLED"] = "0"
+        os.environ.setdefault("RAY_BACKEND_LOG_LEVEL", "fatal")
         import ray
         import ray.data
 
@@ -119,7 +122,6 @@ class Ray:
             except Exception as error:  # noqa: BLE001 - handed on below
                 failed.append(error)
 
-        self._knock()
         thread = Thread(target=join, daemon=True)
         thread.start()
         thread.join(SECONDS)

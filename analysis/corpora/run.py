@@ -27,7 +27,7 @@ from analysis.corpora.folder import Folder, to_json
 from analysis.corpora.learning import Learnt, LearnTask, half_model, learn
 from analysis.corpora.placing import Counts, Known, place, place_of
 from analysis.corpora.reading import Block, ReadTask, nothing_to_read, read, topped_up
-from analysis.corpora.search import SECONDS, Query, Reached, drawn, search
+from analysis.corpora.search import Query, Reached, drawn, search
 from analysis.corpora.sources import Files
 from analysis.corpora.summary import (
     SCHEMA_VERSION,
@@ -79,7 +79,6 @@ def run(
     resume: bool = False,
     watch: Watch = unwatched,
     block: int = BLOCK,
-    seconds: float = SECONDS,
 ) -> Report:
     """The senses of all targets in the files, written to the folder; the report is what is in its report.json.
 
@@ -96,7 +95,7 @@ def run(
             )  # fmt: skip
             kilobytes = sum(source.size for source in files.sources) // 1000
             progress = _thousandths(watch("search, kB", kilobytes))
-            reached = search(folder, files.sources, query, progress, seconds=seconds)
+            reached = search(folder, files.sources, query, progress)
             if not any(reached.found):
                 raise _nothing(folder, plan, reached)
             under_way = _Run(folder, plan, reached, block)

@@ -68,16 +68,14 @@ class Reached:
     done: bool = False
 
 
-def search(
-    folder: Folder, sources: Sequence[Source], query: Query, progress: Progress = silent, *, seconds: float = SECONDS
-) -> Reached:
+def search(folder: Folder, sources: Sequence[Source], query: Query, progress: Progress = silent) -> Reached:
     """Search all files, from where an earlier search of the folder came to; `progress` is told of bytes.
 
     Raises BadFile where the query is strict and something cannot be read.
     """
     reached = _reached(folder, query)
     if not reached.done:
-        _Search(folder, query, reached, seconds).run(sources, progress)
+        _Search(folder, query, reached).run(sources, progress)
     return reached
 
 
@@ -93,8 +91,8 @@ def drawn(folder: Folder, target: str, size: int | None) -> Iterator[Use]:
 
 
 class _Search:
-    def __init__(self, folder: Folder, query: Query, reached: Reached, seconds: float) -> None:
-        self._folder, self._query, self._reached, self._seconds = folder, query, reached, seconds
+    def __init__(self, folder: Folder, query: Query, reached: Reached) -> None:
+        self._folder, self._query, self._reached = folder, query, reached
         self._finder = Finder(query.targets, match=query.match, language=query.language)
         self._lowest = [
             _lowest(_parts(folder, target, reached.parts[i]), query.sample) for i, target in enumerate(query.targets)
@@ -110,11 +108,8 @@ class _Search:
             for item in islice(found, reached.items, None):
                 self._take(source, item)
                 reached.items += 1
-                if (
-                    sum(map(len, self._rows)) >= ROWS
-                    or len(self._skipped) >= ROWS
-                    or monotonic() - noted > self._seconds
-                ):
+                waiting = max(sum(map(len, self._rows)), len(self._skipped))
+                if waiting >= ROWS or monotonic() - noted > SECONDS:
                     self._note()
                     noted = monotonic()
             reached.file, reached.items = reached.file + 1, 0

@@ -112,8 +112,8 @@ def adjusted_rand(table: Sequence[Sequence[int]]) -> float | None:
     both, rows, columns, every = (
         pairs(counts), pairs(counts.sum(axis=1)), pairs(counts.sum(axis=0)), pairs(counts.sum())
     )  # fmt: skip
-    chance = rows * columns / every
-    return (both - chance) / ((rows + columns) / 2 - chance)
+    chance, most = rows * columns / every, (rows + columns) / 2
+    return 1.0 if most == chance else (both - chance) / (most - chance)
 
 
 def speaks(analysis: Analysis, counts: Counts) -> Speaks | None:

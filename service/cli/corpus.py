@@ -55,7 +55,8 @@ def corpus(
     strict: Annotated[bool, typer.Option("--strict", help="Stop at the first text that cannot be read.")] = False,
     engine: Annotated[str, typer.Option(help="local: in this process; ray: on many, here or on a cluster.")] = "local",
     address: Annotated[
-        str | None, typer.Option(help="A Ray cluster: HOST:PORT, ray://HOST:PORT, or auto; this machine when left out.")
+        str | None,
+        typer.Option(help="A Ray cluster that this machine is in: HOST:PORT, or auto; left out: this machine alone."),
     ] = None,
     workers: Annotated[int | None, typer.Option(min=1, help="Ray workers; as many as there is room for.")] = None,
     threads: Annotated[int, typer.Option(min=1, help="The threads of each Ray worker.")] = 1,

@@ -57,7 +57,7 @@ class Ray:
         first = next(waiting, None)
         if first is None:
             return
-        ray = self._connected()
+        ray = self.connect()
         references = [ray.put(pa.table({"task": [pickle.dumps(task)]})) for task in chain([first], waiting)]
         number = min(self._number(ray), len(references))
         done = ray.data.from_arrow_refs(references).map_batches(
@@ -90,8 +90,8 @@ class Ray:
             self._folder.cleanup()
             self._folder = None
 
-    def _connected(self) -> Any:
-        """The ray module, connected."""
+    def connect(self) -> Any:
+        """The ray module, connected: with the cluster, or with what it starts here. Raises EngineError."""
         self._knock()
         # Read when Ray is imported. Nothing is sent to anybody; what goes wrong is said here in our own words.
         os.environ["RAY_USAGE_STATS_ENABLED"] = "0"

@@ -83,18 +83,21 @@ def corpus(
     from analysis.corpora.run import Plan, run
     from analysis.corpora.sources import find_files
 
+    # What is wrong with the files or the options is said before the model takes its seconds to load.
+    size, files = _number(sample), find_files(paths, outside=out)
     chosen: Any = match  # the search says which there are
-    options = Options(
-        match=chosen, language=language, n_senses=n_senses, threshold=threshold, drivers=drivers, budget=budget,
-        explained=explained, faithfulness=faithfulness, seed=seed,
-    )  # fmt: skip
     home = settings()
     name = model or home.model
     plan = Plan(
-        targets=tuple(target), model=name, digest=resolve(name, home.home).digest, options=options,
-        text_field=text_field, id_field=id_field, sample=_number(sample), fit=fit, strict=strict, pairs=home.pairs,
+        targets=tuple(target),
+        model=name,
+        digest=resolve(name, home.home).digest,
+        options=Options(
+            match=chosen, language=language, n_senses=n_senses, threshold=threshold, drivers=drivers, budget=budget,
+            explained=explained, faithfulness=faithfulness, seed=seed,
+        ),
+        text_field=text_field, id_field=id_field, sample=size, fit=fit, strict=strict, pairs=home.pairs,
     )  # fmt: skip
-    files = find_files(paths, outside=out)
     with _engine(engine, plan.digest, name, address, workers, threads) as chosen_engine, watching() as watch:
         report = run(Folder(out), files, plan, chosen_engine, resume=resume, watch=watch)
     if json:
@@ -128,6 +131,7 @@ def _engine(
 
         ray = Ray(Loader(model), digest, address=address, workers=Workers(workers, threads))
         try:
+            ray.connect()  # before the files are searched, which may take long
             yield ray
         finally:
             ray.close()

@@ -9,7 +9,7 @@ REQUESTS ?= 20000
 CLIENTS ?= 64
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo test slow quality fuzz soak bench-service audit readme examples check format serve clean
+.PHONY: help setup demo test slow quality fuzz soak bench-service bench-engines audit readme examples check format serve clean
 
 help: ## this list
 	@sed -n 's/^\([a-z-]*\):.*## /\1\t/p' $(MAKEFILE_LIST) | expand -t 15
@@ -50,6 +50,9 @@ soak: setup ## many clients of a real service: make soak REQUESTS=20000 CLIENTS=
 
 bench-service: setup ## what the service costs beside the bare model; wants a machine that does nothing else
 	$(BIN)/python -m tests.benchmarks.throughput
+
+bench-engines: setup ## corpora: Ray beside one process, memory as usages grow; wants a machine that does nothing else
+	$(BIN)/python -m tests.benchmarks.engines
 
 audit: .venv/.ready ## known vulnerabilities of what is installed
 	$(BIN)/pip-audit --skip-editable --progress-spinner off

@@ -142,14 +142,14 @@ class Ray:
     def _unreachable(self, why: str) -> EngineError:
         return EngineError(
             f"the Ray cluster at {self._address} cannot be reached: {why}",
-            remedy="start it, or mend --address; without it Ray runs on this machine",
+            remedy="start it, or mend --address; one that wants a token: RAY_AUTH_MODE=token, and RAY_AUTH_TOKEN",
         )
 
     def _number(self, ray: Any) -> int:
         room = ray.cluster_resources()
         fit = room.get("GPU", 0) if self._workers.gpu else room.get("CPU", 1) / self._workers.threads
         if self._workers.gpu and not fit:
-            raise EngineError("the Ray cluster has no GPU", remedy="leave --device out", where=("device",))
+            raise EngineError("the Ray cluster has no GPU", remedy="leave --gpu out", where=("gpu",))
         if self._workers.number is not None and self._workers.number > fit:
             what = f"the Ray cluster has room for {int(fit)} workers, not for {self._workers.number}"
             raise EngineError(what, remedy="ask for fewer workers or threads", where=("workers",))

@@ -60,6 +60,7 @@ def corpus(
     ] = None,
     workers: Annotated[int | None, typer.Option(min=1, help="Ray workers; as many as there is room for.")] = None,
     threads: Annotated[int, typer.Option(min=1, help="The threads of each Ray worker.")] = 1,
+    gpu: Annotated[bool, typer.Option("--gpu", help="Give each Ray worker a GPU.")] = False,
     model: Model = None,
     text_field: TextField = "text",
     id_field: IdField = None,
@@ -98,7 +99,7 @@ def corpus(
         ),
         text_field=text_field, id_field=id_field, sample=size, fit=fit, strict=strict, pairs=home.pairs,
     )  # fmt: skip
-    with _engine(engine, plan.digest, name, address, workers, threads) as chosen_engine, watching() as watch:
+    with _engine(engine, plan.digest, name, address, workers, threads, gpu) as chosen_engine, watching() as watch:
         report = run(Folder(out), files, plan, chosen_engine, resume=resume, watch=watch)
     if json:
         from dataclasses import asdict
@@ -123,13 +124,13 @@ class Loader:
 
 @contextmanager
 def _engine(
-    name: str, digest: str, model: str, address: str | None, workers: int | None, threads: int
+    name: str, digest: str, model: str, address: str | None, workers: int | None, threads: int, gpu: bool
 ) -> Iterator[Engine]:
     """The engine of that name, closed behind its use. Raises BadOption for another name."""
     if name == "ray":
         from analysis.corpora.ray_engine import Ray, Workers
 
-        ray = Ray(Loader(model), digest, address=address, workers=Workers(workers, threads))
+        ray = Ray(Loader(model), digest, address=address, workers=Workers(workers, threads, gpu))
         try:
             ray.connect()  # before the files are searched, which may take long
             yield ray
@@ -138,8 +139,8 @@ def _engine(
         return
     if name != "local":
         raise BadOption(f"there is no engine {name!r}", remedy="choose from local, ray")
-    if address is not None or workers is not None:
-        raise BadOption("--address and --workers are for Ray", remedy="add --engine ray, or leave them out")
+    if address is not None or workers is not None or gpu:
+        raise BadOption("--address, --workers and --gpu are for Ray", remedy="add --engine ray, or leave them out")
 
     from analysis.corpora.engines import Local
 

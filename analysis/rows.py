@@ -179,7 +179,8 @@ def parquet_rows(file: BinaryIO, name: str, asked: Collection[str]) -> Iterator[
     from pyarrow import parquet
 
     def broken(place: str, error: Exception, row: int | None) -> BadFile:
-        return _bad(f"{name}{place} is not Parquet ({error})", "write it anew, or give it its true ending", row)
+        why = " ".join(str(error).split())
+        return _bad(f"{name}{place} is not Parquet ({why})", "write it anew, or give it its true ending", row)
 
     failures = (pa.ArrowException, OSError, ValueError)
     try:
@@ -200,7 +201,7 @@ def parquet_rows(file: BinaryIO, name: str, asked: Collection[str]) -> Iterator[
                     done += 1
                     yield done, record
         except failures as error:
-            yield done + 1, broken(f", rows {done + 1} to {before + size}", error, done + 1)
+            yield done + 1, broken(f", from row {done + 1} to {before + size},", error, done + 1)
         before += size
 
 

@@ -70,7 +70,7 @@ def test_the_order_of_the_paths_changes_nothing(run: Run) -> None:
         (("in", "--target", "bank", "--out", "in"), "in the output folder in; write to a folder outside"),
         (("in", "--target", "bank", "--out", "out", "--sample", "many"), "--sample 'many' is no number"),
         (("in", "--target", "bank", "--out", "out", "--engine", "spark"), "no engine 'spark'; choose from local, ray"),
-        (("in", "--target", "bank", "--out", "out", "--workers", "2"), "--address, --workers and --gpu are for Ray; add --engine ray"),
+        (("in", "--target", "bank", "--out", "out", "--workers", "2"), "--gpu are for Ray; add --engine ray"),
         (("in", "--target", "bank", "--out", "out", "--match", "stem"), "there is no match 'stem'"),
         (("in", "--target", "bank", "--out", "out", "--strict"), "river.jsonl, line 7 is not a JSON object"),
         (("in", "--target", "zebra", "--out", "out"), "none of 'zebra' is in the"),

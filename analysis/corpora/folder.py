@@ -55,17 +55,21 @@ class Folder:
         """
         if self.path.exists() and not self.path.is_dir():
             raise BadOption(f"{self.path} is a file", remedy="name a folder", where=("out",))
+        lock = FileLock(self.path / ".lock")
         with self._told():
             self.path.mkdir(parents=True, exist_ok=True)
+            try:
+                lock.acquire(blocking=False)
+            except Timeout:
+                what = f"another process is writing to {self.path}"
+                raise BadOption(what, remedy="wait for it, or name another folder", where=("out",)) from None
         try:
-            with FileLock(self.path / ".lock").acquire(blocking=False):
-                self._check(run, resume)
-                if not (self.path / "run.json").exists():
-                    self.write_json(self.path / "run.json", run)
-                yield
-        except Timeout:
-            what = f"another process is writing to {self.path}"
-            raise BadOption(what, remedy="wait for it, or name another folder", where=("out",)) from None
+            self._check(run, resume)
+            if not (self.path / "run.json").exists():
+                self.write_json(self.path / "run.json", run)
+            yield
+        finally:
+            lock.release()
 
     @property
     def is_finished(self) -> bool:

@@ -147,7 +147,7 @@ def _said(found: Speaks, n: int) -> str:
     return (
         f"The sample of {n} {verdict}. Of the {found.rest} usages beyond it, {found.sure:.0%} have a sense with a "
         f"probability of at least {SURE} ({found.sure_sample:.0%} of the sample), and {novel:.1%} are near none of the "
-        f"senses (1 % of the sample). {halves}"
+        f"senses (1% of the sample). {halves}"
     )
 
 

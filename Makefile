@@ -10,7 +10,7 @@ CLIENTS ?= 64
 BENCH ?=
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo test slow quality fuzz soak bench bench-service audit readme examples check format serve clean
+.PHONY: help setup demo test slow quality fuzz soak bench bench-service bench-engines audit readme examples check format serve clean
 
 help: ## this list
 	@sed -n 's/^\([a-z-]*\):.*## /\1\t/p' $(MAKEFILE_LIST) | expand -t 15
@@ -55,6 +55,9 @@ bench: setup ## the encoder beside other ways and the machine itself: make bench
 
 bench-service: setup ## what the service costs beside the bare model; wants a machine that does nothing else
 	$(BIN)/python -m tests.benchmarks.throughput
+
+bench-engines: setup ## corpora: Ray beside one process, memory as usages grow; wants a machine that does nothing else
+	$(BIN)/python -m tests.benchmarks.engines
 
 audit: .venv/.ready ## known vulnerabilities of what is installed
 	$(BIN)/pip-audit --skip-editable --progress-spinner off

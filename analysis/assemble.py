@@ -105,7 +105,13 @@ def assemble(
         provenance=_provenance(model, options, info, len(attributions), passes),
         contrasts=_contrasts(response, attributions, options),
     )
-    return replace(analysis, id=hashlib.sha256(to_json(analysis).encode()).hexdigest()[:20])
+    return identified(analysis)
+
+
+def identified(analysis: Analysis) -> Analysis:
+    """The same with the id that its content has."""
+    content = to_json(replace(analysis, id=""))
+    return replace(analysis, id=hashlib.sha256(content.encode()).hexdigest()[:20])
 
 
 def sense_map(represented: FloatArray) -> FloatArray | None:

@@ -8,6 +8,7 @@ PolysemeError
 │   ├── BadFile            missing, a folder, empty, not UTF-8, not what its ending says
 │   ├── BadOption          an unknown layer, head, method, field or number
 │   └── LimitExceeded      more texts or characters than allowed
+├── EngineError            the machines that a corpus is read on cannot be reached, or failed
 └── ModelError             the pretrained model
     ├── UnknownModel       no such name or folder
     ├── ModelNotPulled     known, but not on this machine yet
@@ -64,6 +65,10 @@ class BadOption(InputError):
 
 class LimitExceeded(InputError):
     """More texts, or longer ones, than the limit."""
+
+
+class EngineError(PolysemeError):
+    """A cluster that cannot be reached, or that failed at its work."""
 
 
 class ModelError(PolysemeError):

@@ -42,7 +42,7 @@ class Induced(NamedTuple):
     """An Analysis and the arrays behind it, from which its senses can be saved; `represented` f32 (N, R)."""
 
     analysis: Analysis
-    occurrences: tuple[Occurrence, ...]
+    usages: Usages
     represented: FloatArray
     model: SenseModel
     assignment: Assignment
@@ -122,7 +122,7 @@ def induced(
         info=encoder.info,
         passes=dict(passes),
     )
-    return Induced(analysis, found.occurrences, represented, model, assignment)
+    return Induced(analysis, usages, represented, model, assignment)
 
 
 def _explained(encoder: Encoder, usages: Usages, response: Response, options: Options, watch: Watch) -> Explained:

@@ -11,7 +11,7 @@ import sys
 import typer
 
 from analysis.errors import PolysemeError
-from service.cli import analyses, attention, db, evaluate, fit_pairs, models, sense_models, serve, worker
+from service.cli import analyses, attention, corpus, db, evaluate, fit_pairs, models, sense_models, serve, worker
 
 app = typer.Typer(
     name="polyseme",
@@ -25,6 +25,7 @@ app.command()(analyses.senses)
 app.command()(analyses.compare)
 app.command()(attention.attention)
 app.command()(sense_models.assign)
+app.command()(corpus.corpus)
 app.command()(evaluate.evaluate)
 app.command()(fit_pairs.fit_pairs)
 app.command()(worker.worker)

@@ -5,11 +5,16 @@ from __future__ import annotations
 from pathlib import Path
 from threading import Lock
 
+from analysis.assemble import Named
+from analysis.errors import LexiconNotPulled, PolysemeError
 from analysis.lexicon.disambiguate import Dictionary
 from analysis.lexicon.glosses import Glosses, reader
+from analysis.lexicon.naming import names
 from analysis.lexicon.vectors import SenseVectors, for_encoder
 from analysis.lexicon.wordnet import Lexicon, load
-from analysis.types import Encoder
+from analysis.pipeline import Watch
+from analysis.record import Notice
+from analysis.types import Encoder, IntArray, SenseModel, Usages
 
 
 class Shelf:
@@ -35,3 +40,17 @@ class Shelf:
             if digest not in self._by_model:
                 self._by_model[digest] = (Glosses(reader(encoder)), for_encoder(encoder.info, self._home))
             return Dictionary(lexicon, *self._by_model[digest])
+
+    def name(self, encoder: Encoder, usages: Usages, model: SenseModel, sense: IntArray, watch: Watch) -> Named:
+        """A `pipeline.Namer`. Without the dictionary the senses have no names, and a notice says how to get it.
+
+        The senses are read anew each time: a job that goes on must ask for the same readings as before.
+        """
+        try:
+            vectors = for_encoder(encoder.info, self._home)
+            dictionary = Dictionary(self.lexicon(), Glosses(reader(encoder)), vectors)
+        except LexiconNotPulled as error:
+            return Named(notice=Notice("lexicon-missing", f"{error.what}: senses have no names of it; {error.remedy}"))
+        except PolysemeError as error:
+            return Named(notice=Notice("lexicon-damaged", f"{error.what}; {error.remedy}"))
+        return Named(tuple(names(dictionary, usages, model, sense, watch)))

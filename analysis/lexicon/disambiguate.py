@@ -5,7 +5,6 @@ Target --candidates, encode, score--> Reading --explain--> Disambiguated --> to_
 
 from __future__ import annotations
 
-import hashlib
 import json
 from collections.abc import Collection, Sequence
 from dataclasses import asdict, dataclass
@@ -131,7 +130,7 @@ def rank_vectors(
 ) -> list[Ranked]:
     """As `rank`, of usages whose candidates are known, `vectors` and `context` f32 (N, D)."""
     every = list(dict.fromkeys(entry for own in entries if len(own) > 1 for entry in own))
-    read = dict(zip(every, dictionary.glosses.of(every, watch("read the dictionary", len(every))), strict=True))
+    read = dict(zip(every, dictionary.glosses.of(every, watch), strict=True))
     ranked = []
     for own, vector, around in zip(entries, vectors, context, strict=True):
         if len(own) == 1:
@@ -161,6 +160,20 @@ def content_words(lexicon: Lexicon, documents: Sequence[Document], pos: Pos | No
                 continue
             found.append(Target(Occurrence(document.text, unit.text, unit.start, unit.end, document.id), None, pos))
     return found
+
+
+def spans_of(lexicon: Lexicon, document: Document, pos: Pos | None = None) -> list[Target]:
+    """The words at the spans of a document. Raises NotInLexicon, whose place is the span's number in it."""
+    targets = []
+    for j, span in enumerate(document.spans):
+        use = Occurrence(document.text, document.text[span.start : span.end], span.start, span.end, document.id)
+        try:
+            lexicon.lemmas(use.surface, pos)
+        except NotInLexicon as error:
+            error.where = ("spans", j)
+            raise
+        targets.append(Target(use, None, pos))
+    return targets
 
 
 def disambiguate(
@@ -276,15 +289,19 @@ def _explain(
         first, second = np.argsort(-ranked[i].chances, kind="stable")[:2]
         drop = ranked[i].chances - other.chances
         found[i].append(
-            WordDriver(unit.text, unit.start, unit.end, rounded(drop[first]), rounded(attention),
-                       rounded(drop[first] - drop[second]))  # fmt: skip
+            WordDriver(
+                unit.text,
+                unit.start,
+                unit.end,
+                rounded(drop[first]),
+                rounded(attention),
+                rounded(drop[first] - drop[second]),
+            )  # fmt: skip
         )
     return [tuple(sorted(own, key=lambda driver: -(driver.margin or 0.0))) for own in found]
 
 
-def _likeliest(
-    usages: Usages, i: int, budget: int, function_words: Collection[str]
-) -> list[tuple[Unit, float]]:
+def _likeliest(usages: Usages, i: int, budget: int, function_words: Collection[str]) -> list[tuple[Unit, float]]:
     """The `budget` context words that the target attends to most, content words first, each with that attention."""
     assert usages.target_attention is not None  # noqa: S101 - disambiguate asked for it
     attention = usages.target_attention[i].mean(axis=(0, 1))
@@ -304,8 +321,3 @@ def _counting(passes: list[int], watch: Watch) -> Watch:
         return progress
 
     return counted
-
-
-def digest(text: bytes) -> str:
-    """SHA-256."""
-    return hashlib.sha256(text).hexdigest()

@@ -9,8 +9,9 @@ import numpy as np
 
 from analysis.errors import TargetNotFound
 from analysis.lexicon.wordnet import Entry
+from analysis.pipeline import Watch, unwatched
 from analysis.text import find
-from analysis.types import Document, Encoder, FloatArray, Occurrence, Progress, silent
+from analysis.types import Document, Encoder, FloatArray, Occurrence, Progress
 
 MOST_KEPT = 5_000  # entries, of four vectors or so each: 60 MB with a width of 768
 
@@ -39,13 +40,14 @@ class Glosses:
         self._read = read
         self._kept: dict[Entry, EntryVectors] = {}
 
-    def of(self, entries: Sequence[Entry], progress: Progress = silent) -> list[EntryVectors]:
+    def of(self, entries: Sequence[Entry], watch: Watch = unwatched) -> list[EntryVectors]:
         """The vectors of each entry, in the order given. Raises as `Encoder.encode` does."""
         found = {entry: kept for entry in entries if (kept := self._kept.get(entry)) is not None}
         new = [entry for entry in dict.fromkeys(entries) if entry not in found]
         if new:
             parts = [readings(entry) for entry in new]
-            vectors, context = self._read([use for part in parts for use in part], progress)
+            uses = [use for part in parts for use in part]
+            vectors, context = self._read(uses, watch("read the dictionary", len(uses)))
             start = 0
             for entry, part in zip(new, parts, strict=True):
                 end = start + len(part)

@@ -72,9 +72,7 @@ def folder(home: Path) -> Path:
     return home / "lexicon" / NAME
 
 
-def pull(
-    home: Path, *, say: Say = lambda _: None, fetchers: Sequence[Fetcher] | None = None
-) -> Path:
+def pull(home: Path, *, say: Say = lambda _: None, fetchers: Sequence[Fetcher] | None = None) -> Path:
     """The dictionary's folder, filled unless it is there and right.
 
     The fetchers are tried in order; nothing is kept of one that breaks off or gives a wrong byte. Raises

@@ -76,7 +76,7 @@ class Explained(NamedTuple):
 
 
 class Named(NamedTuple):
-    """For each of K senses the dictionary senses that it may be, None where no dictionary said; and a notice about it."""
+    """For each of K senses what it may be in the dictionary, None where none was asked; and a notice about it."""
 
     senses: tuple[tuple[LexicalSense, ...], ...] | None = None
     notice: Notice | None = None
@@ -95,7 +95,7 @@ def assemble(
     options: Options,
     info: ModelInfo,
     passes: dict[str, int],
-    named: Named = Named(),
+    named: Named = Named(),  # noqa: B008 - frozen
 ) -> Analysis:
     """The Analysis of N usages, whose nearest senses the `response` has. Its id is the SHA-256 of its content."""
     represented, model = senses.represent(usages.vectors, usages.context), response.model
@@ -164,7 +164,7 @@ def _senses(
             stability=held and rounded(held.jaccard[k]),
             exemplars=tuple(f"u{i}" for i in typical[k]),
             drivers=words[k] if attributions else None,
-            lexicon=named.senses and named.senses[k],
+            lexicon=None if named.senses is None else named.senses[k],
         )
         for k, name in enumerate(model.senses)
     )

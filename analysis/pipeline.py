@@ -37,8 +37,8 @@ COMPARED = 500
 # Called with the name of a step and the readings it takes; gives back what is told of each one done.
 Watch = Callable[[str, int], Progress]
 
-# Called with the encoder, the usages, the senses' model, each usage's sense (-1: none) and a watch: the senses' names in
-# a dictionary, which this room does not know.
+# Called with the encoder, the usages, the senses' model, each usage's sense (-1: none) and a watch; gives the senses'
+# names in a dictionary, which this room does not know.
 Namer = Callable[[Encoder, Usages, SenseModel, IntArray, Watch], Named]
 
 
@@ -69,8 +69,8 @@ def analyse(
 ) -> Analysis:
     """The senses of `target` in the documents, what drove each, and the static vector beside the contextual ones.
 
-    `pairs` is the folder of the caller's own PairModels (`polyseme fit-pairs`), which two usages alone are judged by; `namer`
-    looks the senses up in a dictionary.
+    `pairs` is the folder of the caller's own PairModels (`polyseme fit-pairs`), which two usages alone are judged by;
+    `namer` looks the senses up in a dictionary.
 
     Raises TargetNotFound where no document uses the target; BadOption for an option that the data or the model do not
     allow; BadSpan and BadText as `Encoder.encode` does.

@@ -5,7 +5,7 @@ from __future__ import annotations
 from rich.console import Console
 from rich.text import Text
 
-from analysis.lexicon.disambiguate import Disambiguation, DisambiguatedUsage
+from analysis.lexicon.disambiguate import DisambiguatedUsage, Disambiguation
 from service.terminal import SEGMENT_STYLES, print_notices, shown
 
 SHOWN_SENSES = 4

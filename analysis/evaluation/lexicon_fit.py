@@ -11,7 +11,7 @@ import numpy as np
 
 from analysis.errors import BadOption
 from analysis.evaluation.outcome import Options, encode, limited
-from analysis.evaluation.raganato import cached
+from analysis.evaluation.raganato import cached, unknown_keys
 from analysis.evaluation.semcor import sense_keys
 from analysis.evaluation.unified import Instance, unified
 from analysis.lexicon import fit, scoring
@@ -55,7 +55,8 @@ def fit_vectors(
 
     Raises BadOption where the text is too little, and as `encode` does.
     """
-    chosen, tagged, unknown = _known(lexicon, limited(instances, options))
+    drawn = limited(instances, options)
+    chosen, tagged = _known(lexicon, drawn)
     documents = sorted({one.document for one in tagged})
     out = set(documents[HELD_OUT // 2 :: HELD_OUT] or documents[-1:])
     held = np.array([one.document in out for one in tagged], dtype=bool)
@@ -86,7 +87,7 @@ def fit_vectors(
 
     whole = fit.geometry(vectors, tagged)
     made = fit.vectors_of(whole, lexicon, weights, encoder.info, text, len(documents), options.seed)
-    return Fitted(made, _quality([tagged[i] for i in tests], own, features), unknown)
+    return Fitted(made, _quality([tagged[i] for i in tests], own, features), unknown_keys(lexicon, drawn))
 
 
 def _quality(tests: Sequence[Tagged], own: Sequence[Tagged], features: Sequence[fit.Matrix]) -> Quality:
@@ -109,16 +110,13 @@ def _quality(tests: Sequence[Tagged], own: Sequence[Tagged], features: Sequence[
     )
 
 
-def _known(lexicon: Lexicon, instances: Sequence[Instance]) -> tuple[list[Instance], list[Tagged], dict[str, int]]:
-    """The instances with keys that the dictionary has, what is known of them, and how often each other key stood."""
-    unknown: Counter[str] = Counter()
+def _known(lexicon: Lexicon, instances: Sequence[Instance]) -> tuple[list[Instance], list[Tagged]]:
+    """The instances with keys that the dictionary has, and what is known of them."""
     kept, tagged = [], []
     for instance in instances:
-        entries = [(key, lexicon.by_key(key)) for key in instance.keys]
-        unknown.update(key for key, entry in entries if entry is None)
-        found = [entry for _, entry in entries if entry is not None]
+        found = [entry for entry in map(lexicon.by_key, instance.keys) if entry is not None]
         if found:
             kept.append(instance)
             senses = lexicon.entries(found[0].lemma, found[0].pos)
             tagged.append(Tagged(tuple(entry.key for entry in found), senses, instance.document))
-    return kept, tagged, dict(unknown.most_common())
+    return kept, tagged

@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from pathlib import Path
-from typing import Any
-
-import numpy as np
+from collections import Counter
+from collections.abc import Callable, Mapping, Sequence
+from functools import partial
+from typing import NamedTuple
 
 from analysis.errors import LexiconNotPulled, NotInLexicon
 from analysis.evaluation.outcome import Options, Outcome, Scores, encode, limited
@@ -19,130 +18,132 @@ from analysis.lexicon.wordnet import POS_NAMES, Entry, Lexicon, load
 from analysis.types import Encoder, FloatArray, Occurrence, Progress
 
 COLUMNS = ("set", "instance", "lemma", "pos", "key", "probability", "gold", "first_sense", "most_frequent_sense")
-Answers = dict[str, tuple[str, ...]]
+Pick = Callable[[Ranked], str]  # one of the senses, by its key
+
+
+class Answered(NamedTuple):
+    """An instance and its senses with their probabilities; None where the dictionary lacks its lemma."""
+
+    instance: Instance
+    ranked: Ranked | None
 
 
 def evaluate_raganato(encoder: Encoder, sets: Mapping[str, Sequence[Instance]], options: Options) -> Outcome:
-    """F1 by data set and part of speech, beside the first sense's and the most frequent one's.
+    """F1 by data set and part of speech, beside that of the first sense and of the most frequent one.
 
-    The report's `words` are the sets, and each part of speech of a set; `unknown_keys` counts gold keys that the
-    dictionary lacks, by key; `unanswered` the instances whose lemma it lacks. The most frequent sense is by the counts
-    of the text that sense vectors were learnt from, by WordNet's own counts without them. The limit is by set. "glosses only" among the baselines is what
-    the dictionary tells without what was learnt from tagged text. Raises LexiconNotPulled, and as `encode` does.
+    The report's `words` are the sets, and each part of speech of a set. `unanswered` are the instances whose lemma the
+    dictionary lacks, `unknown_keys` how often each gold key stands that it lacks. The most frequent sense is by the
+    text that sense vectors were learnt from, and by WordNet's own counts without them; where there are some, "glosses
+    only" is what the dictionary tells without them. The limit is by set. Raises LexiconNotPulled, and as `encode` does.
     """
     if options.home is None:
         raise LexiconNotPulled("no home folder was named to find WordNet in", remedy="name one", where=("home",))
     glosses = Glosses(cached(encoder, options))
     dictionary = Dictionary(load(options.home), glosses, for_encoder(encoder.info, options.home))
-    chosen = {name: limited(instances, options) for name, instances in sets.items()}
-    every = [instance for instances in chosen.values() for instance in instances]
-    known, entries = _known(dictionary.lexicon, every)
-    vectors, context = encode(encoder, [instance.occurrence for instance in known], options)
-    ranked = rank_vectors(dictionary, entries, vectors, context, options.watch)
-    found = {id(instance): one for instance, one in zip(known, ranked, strict=True)}
-    frequent = dictionary.vectors.counts if dictionary.vectors else {}
+    chosen = [(name, one) for name, instances in sets.items() for one in limited(instances, options)]
+    every = [one for _, one in chosen]
+    entries = [candidates(dictionary.lexicon, one) for one in every]
+    known = [i for i, own in enumerate(entries) if own]
+    vectors, context = encode(encoder, [every[i].occurrence for i in known], options)
 
+    def answer(dictionary: Dictionary) -> list[Answered]:
+        found = rank_vectors(dictionary, [entries[i] for i in known], vectors, context, options.watch)
+        ranked = dict(zip(known, found, strict=True))
+        return [Answered(one, ranked.get(i)) for i, one in enumerate(every)]
+
+    answers, tagged = answer(dictionary), dictionary.vectors
+    frequent = partial(most_frequent, counts=tagged.counts if tagged else {})
     words: dict[str, Scores] = {}
-    for name, instances in chosen.items():
-        words[name] = _scores(instances, found, frequent)
+    for name in sets:
+        of_set = [one for (own, _), one in zip(chosen, answers, strict=True) if own == name]
+        words[name] = _row_of_scores(of_set, frequent)
         for pos, noun in POS_NAMES.items():
-            own = [instance for instance in instances if instance.pos == pos]
-            if own:
-                words[f"{name}, {noun}s"] = _scores(own, found, frequent)
-    whole = _scores(every, found, frequent)
-    baselines = {
-        "first sense": _told(_counted(every, {id(i): first_sense(found[id(i)].entries) for i in known})),
-        "most frequent sense": _told(
-            _counted(every, {id(i): most_frequent(found[id(i)].entries, frequent) for i in known})
-        ),
-    }
-    if dictionary.vectors is not None:
-        untaught = rank_vectors(Dictionary(dictionary.lexicon, glosses), entries, vectors, context)
-        baselines["glosses only"] = _told(
-            _counted(every, {id(i): _best(one) for i, one in zip(known, untaught, strict=True)})
-        )
-    unknown = [key for instance in every for key in instance.keys if dictionary.lexicon.by_key(key) is None]
+            if of_pos := [one for one in of_set if one.instance.pos == pos]:
+                words[f"{name}, {noun}s"] = _row_of_scores(of_pos, frequent)
+    picks: dict[str, Pick] = {"first sense": first_sense, "most frequent sense": frequent}
+    baselines = {name: _told(scored(answers, pick)) for name, pick in picks.items()}
+    if tagged:
+        baselines["glosses only"] = _told(scored(answer(dictionary._replace(vectors=None)), best))
     report = make_report(
         "raganato",
         encoder,
         options,
         words,
-        whole,
+        _row_of_scores(answers, frequent),
         baselines,
-        method="glosses" if dictionary.vectors is None else "glosses and tagged text",
-        tagged=None if dictionary.vectors is None else dictionary.vectors.digest,
+        method="glosses and tagged text" if tagged else "glosses",
+        tagged=tagged.digest if tagged else None,
         unanswered=len(every) - len(known),
-        unknown_keys={key: unknown.count(key) for key in sorted(set(unknown))},
+        unknown_keys=unknown_keys(dictionary.lexicon, every),
     )
-    return Outcome(report, COLUMNS, [_row(name, i, found, frequent) for name, own in chosen.items() for i in own])
+    rows = [_row(name, one, frequent) for (name, _), one in zip(chosen, answers, strict=True)]
+    return Outcome(report, COLUMNS, rows)
 
 
 def cached(encoder: Encoder, options: Options) -> Read:
     """Reads with the encoder, and keeps what was read in the folder of the options."""
 
-    def read(occurrences: Sequence[Occurrence], progress: Progress) -> tuple[FloatArray, FloatArray]:
+    def read(occurrences: Sequence[Occurrence], _: Progress) -> tuple[FloatArray, FloatArray]:
         return encode(encoder, occurrences, options)
 
     return read
 
 
-def first_sense(entries: Sequence[Entry]) -> str:
-    """The key of WordNet's first sense."""
-    return entries[0].key
+def candidates(lexicon: Lexicon, instance: Instance) -> tuple[Entry, ...]:
+    """The senses of an instance's lemma; none where the dictionary lacks it."""
+    lemma, pos = instance.occurrence.target, instance.pos
+    try:
+        return lexicon.entries(lemma, pos) or lexicon.candidates(lemma, pos)
+    except NotInLexicon:
+        return ()
 
 
-def most_frequent(entries: Sequence[Entry], counts: Mapping[str, int]) -> str:
-    """The key of the sense with the highest count, WordNet's own where there are none; of equals the first."""
-    return max(entries, key=lambda entry: counts.get(entry.key, 0) if counts else entry.count).key
+def unknown_keys(lexicon: Lexicon, instances: Sequence[Instance]) -> dict[str, int]:
+    """The gold keys that the dictionary lacks, and how often each stands, the most frequent first."""
+    keys = Counter(key for instance in instances for key in instance.keys)
+    return {key: n for key, n in keys.most_common() if lexicon.by_key(key) is None}
 
 
-def _known(lexicon: Lexicon, instances: Sequence[Instance]) -> tuple[list[Instance], list[tuple[Entry, ...]]]:
-    known, entries = [], []
-    for instance in instances:
-        found = lexicon.entries(instance.occurrence.target, instance.pos)
-        if not found:
-            try:
-                found = lexicon.candidates(instance.occurrence.target, instance.pos)
-            except NotInLexicon:
-                continue
-        known.append(instance)
-        entries.append(found)
-    return known, entries
+def best(ranked: Ranked) -> str:
+    """The likeliest sense."""
+    return ranked.entries[ranked.best].key
 
 
-def _scores(instances: Sequence[Instance], found: Mapping[int, Ranked], counts: Mapping[str, int]) -> Scores:
-    """F1 of the answers, and of the two baselines, on the same instances."""
-    known = [instance for instance in instances if id(instance) in found]
-    own = _counted(instances, {id(i): _best(found[id(i)]) for i in known})
-    first = _counted(instances, {id(i): first_sense(found[id(i)].entries) for i in known})
-    frequent = _counted(instances, {id(i): most_frequent(found[id(i)].entries, counts) for i in known})
+def first_sense(ranked: Ranked) -> str:
+    """WordNet's first sense."""
+    return ranked.entries[0].key
+
+
+def most_frequent(ranked: Ranked, counts: Mapping[str, int]) -> str:
+    """The sense with the highest count, WordNet's own where none are given; of equals the first."""
+    return max(ranked.entries, key=lambda entry: counts.get(entry.key, 0) if counts else entry.count).key
+
+
+def scored(answers: Sequence[Answered], pick: Pick) -> Score:
+    """The score of what is picked of each instance's senses."""
+    # Its place in the list names an instance: those of two sets may have the same id.
+    gold = {str(i): one.instance.keys for i, one in enumerate(answers)}
+    return score(gold, {str(i): (pick(one.ranked),) for i, one in enumerate(answers) if one.ranked})
+
+
+def _row_of_scores(answers: Sequence[Answered], frequent: Pick) -> Scores:
+    own = scored(answers, best)
     return {
         **_told(own),
-        "first_sense_f1": first.f1,
-        "most_frequent_f1": frequent.f1,
+        "first_sense_f1": scored(answers, first_sense).f1,
+        "most_frequent_f1": scored(answers, frequent).f1,
         "instances": float(own.instances),
     }
-
-
-def _counted(instances: Sequence[Instance], answers: Mapping[int, str]) -> Score:
-    # An instance's place in the list is its id here: those of two sets may have the same.
-    gold = {str(n): instance.keys for n, instance in enumerate(instances)}
-    return score(gold, {str(n): (answers[id(i)],) for n, i in enumerate(instances) if id(i) in answers})
 
 
 def _told(found: Score) -> Scores:
     return {"f1": found.f1, "precision": found.precision, "recall": found.recall}
 
 
-def _best(ranked: Ranked) -> str:
-    return ranked.entries[ranked.best].key
-
-
-def _row(name: str, instance: Instance, found: Mapping[int, Ranked], counts: Mapping[str, int]) -> tuple[object, ...]:
-    ranked = found.get(id(instance))
-    gold = " ".join(instance.keys)
+def _row(name: str, one: Answered, frequent: Pick) -> tuple[object, ...]:
+    instance, ranked = one
     head = (name, instance.id, instance.occurrence.target, instance.pos)
+    gold = " ".join(instance.keys)
     if ranked is None:
         return (*head, "", "", gold, "", "")
-    chance = float(ranked.chances[ranked.best])
-    return (*head, _best(ranked), chance, gold, first_sense(ranked.entries), most_frequent(ranked.entries, counts))
+    return (*head, best(ranked), float(ranked.chances.max()), gold, first_sense(ranked), frequent(ranked))

@@ -51,7 +51,7 @@ def semcor(path: Path) -> Iterator[Tagged]:
 
 
 def sense_keys(path: Path) -> Iterator[Instance]:
-    """The tagged usages with their sense keys, of all parts of speech, in the order of the files. Raises as `semcor`."""
+    """The tagged usages with their sense keys, of all parts of speech, in the files' order. Raises as `semcor`."""
     for file, sentence, opened in _sentences(path):
         text, spans = joined([token for _, token, _ in sentence])
         for i, (attributes, _, number) in enumerate(sentence):

@@ -1,7 +1,8 @@
 """Reader and scorer of the unified evaluation framework (Raganato, Camacho-Collados and Navigli 2017).
 
-`NAME.data.xml` holds texts of sentences of `<wf lemma= pos=>token</wf>` and `<instance id= lemma= pos=>token</instance>`;
-`NAME.gold.key.txt` has a line an instance: its id and its sense keys of WordNet 3.0, parted by spaces.
+`NAME.data.xml` holds texts of sentences of `<wf lemma= pos=>token</wf>` and
+`<instance id= lemma= pos=>token</instance>`; `NAME.gold.key.txt` has a line an instance, its id and its
+sense keys of WordNet 3.0, parted by spaces.
 """
 
 from __future__ import annotations
@@ -22,7 +23,7 @@ _QUOTES = {"``": '"', "''": '"'}  # the Penn Treebank's, which no model was trai
 
 
 class Instance(NamedTuple):
-    """A tagged usage: its lemma is the occurrence's target, `keys` are its gold senses, `document` is where it stands."""
+    """A tagged usage: its lemma is the occurrence's target, `keys` its gold senses, `document` where it stands."""
 
     id: str
     occurrence: Occurrence

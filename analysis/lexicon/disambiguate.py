@@ -27,12 +27,12 @@ from analysis.text import FUNCTION_WORDS, words
 from analysis.types import Document, Encoder, FloatArray, Occurrence, Perturbed, Unit, Usages
 
 SCHEMA_VERSION = 1
-THRESHOLD = 0.4  # of the probability of the first sense; below it nothing is said
+THRESHOLD = 0.35  # of the first sense's probability: 9 in 10 usages of SemCor pass, 66 in 100 of these right
 MOST_SHOWN = 10  # senses of a usage
 
 
 class Dictionary(NamedTuple):
-    """WordNet, its senses as one model reads them, and what was learnt for that model from sense-tagged text, if any."""
+    """WordNet, its senses as one model reads them, and what was learnt for that model from tagged text, if any."""
 
     lexicon: Lexicon
     glosses: Glosses
@@ -272,7 +272,7 @@ def _explain(
     budget: int,
     watch: Watch,
 ) -> list[tuple[WordDriver, ...]]:
-    """For each usage the words that were left out, the one that speaks most for the first sense over the second first."""
+    """For each usage the words that were left out, the one that speaks most for the first sense first."""
     tried: list[tuple[int, Unit, float]] = []
     for i, one in enumerate(ranked):
         if len(one.entries) > 1:
@@ -296,7 +296,7 @@ def _explain(
                 rounded(drop[first]),
                 rounded(attention),
                 rounded(drop[first] - drop[second]),
-            )  # fmt: skip
+            )
         )
     return [tuple(sorted(own, key=lambda driver: -(driver.margin or 0.0))) for own in found]
 

@@ -70,7 +70,7 @@ def reader(encoder: Encoder) -> Read:
 
 
 def readings(entry: Entry) -> list[Occurrence]:
-    """What is read of an entry: "bank - bank, side: sloping land ..." first, then each example that uses a word of it."""
+    """What is read of an entry: "bank - bank, side - sloping land ...", then each example that uses a word of it."""
     words = ", ".join((entry.lemma, *entry.synonyms))
     uses = [Occurrence(f"{entry.lemma} - {words} - {entry.gloss}", entry.lemma, 0, len(entry.lemma), entry.key)]
     for example in entry.examples:

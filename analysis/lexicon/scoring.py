@@ -17,8 +17,8 @@ from scipy.optimize import minimize
 
 from analysis.grouping import unit
 from analysis.lexicon.glosses import EntryVectors
-from analysis.lexicon.vectors import TAGGED, SenseVectors
-from analysis.lexicon.weights import GLOSSES, NONE, PRIOR, WEIGHTS
+from analysis.lexicon.vectors import SenseVectors
+from analysis.lexicon.weights import PRIOR, PRIOR_SHARE, WEIGHTS
 from analysis.lexicon.wordnet import Entry
 from analysis.types import FloatArray
 
@@ -38,6 +38,19 @@ def scores(
     found = features(entries, read, vector, context, [entry.count for entry in entries], tagged)
     table = WEIGHTS if tagged is None else tagged.weights
     own: Matrix = (found * table[[POSITIONS[entry.pos] for entry in entries]]).sum(axis=1)
+    return own
+
+
+def fits(entries: Sequence[Entry], read: Sequence[EntryVectors], vector: FloatArray, context: FloatArray) -> Matrix:
+    """f64 (C): how well each sense fits whatever the others are, so that a number can mean "none of these".
+
+    The glosses' part of the score, and a share of what WordNet's counts say, less its mean over the senses: texts that
+    were chosen for one word do not have its senses as often as running text has.
+    """
+    found = features(entries, read, vector, context, [entry.count for entry in entries], None)
+    n = len(PRIOR)
+    before = (found[:, :n] * WEIGHTS[0, :n]).sum(axis=1)
+    own: Matrix = PRIOR_SHARE * (before - before.mean()) + (found[:, n:] * WEIGHTS[0, n:]).sum(axis=1)
     return own
 
 
@@ -107,4 +120,5 @@ def learn(rows: Sequence[Matrix], right: Sequence[NDArray[np.bool_]], ridge: flo
         return float(-np.log(hit).sum() + ridge * weights @ weights / 2), slope
 
     found: Matrix = minimize(loss, np.zeros(width), jac=True, method="L-BFGS-B", options={"maxiter": 300}).x
-    return found / scale
+    weights: Matrix = found / scale
+    return weights

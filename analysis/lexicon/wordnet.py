@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
 from threading import Lock
-from typing import Any, Literal, get_args
+from typing import Any, Literal
 
 from analysis.errors import BadOption, DigestMismatch, NotInLexicon
 from analysis.lexicon import pull
@@ -125,7 +125,7 @@ def _spaced(name: str) -> str:
 
 def check_pos(pos: str | None) -> Pos | None:
     """Raises BadOption for what is no part of speech."""
-    for known in get_args(Pos):
+    for known in POS_NAMES:
         if pos == known:
             return known
     if pos is None:

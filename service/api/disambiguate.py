@@ -20,7 +20,7 @@ router = APIRouter(tags=["disambiguate"])
 
 @router.post("/disambiguate", response_model=lexical.Disambiguation, responses=documented(400, 413, 415, 422, 503))
 async def disambiguate(request: DisambiguateRequest, services: Wired) -> Response:
-    """Which sense of WordNet 3.0 each word has in the texts, ranked, and the words that drove the first over the second.
+    """Which sense of WordNet 3.0 each word has in the texts, and the words that drove the first sense over the second.
 
     Where the first sense's probability is below the threshold, `sense` is null; `senses` has all the same.
     """

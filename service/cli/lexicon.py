@@ -128,7 +128,7 @@ def disambiguate(
     pos: Annotated[str | None, typer.Option(help="n, v, a or r; any part of speech when left out.")] = None,
     threshold: Annotated[
         float, typer.Option(help="The least probability of the first sense; below it nothing is said.")
-    ] = 0.4,
+    ] = 0.35,
     drivers: Annotated[bool, typer.Option(help="Find the words that drove the first sense over the second.")] = True,
     budget: Budget = 5,
     model: Model = None,

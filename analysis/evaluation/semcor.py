@@ -56,7 +56,8 @@ def sense_keys(path: Path) -> Iterator[Instance]:
         text, spans = joined([token for _, token, _ in sentence])
         for i, (attributes, _, number) in enumerate(sentence):
             lemma, senses = attributes.get("lemma"), attributes.get("lexsn", "")
-            if lemma is None or not senses or "rdf" in attributes or "pn" in attributes:
+            none = not senses or attributes.get("wnsn") in ("0", "-1")  # the dictionary had none that fits
+            if lemma is None or none or "rdf" in attributes or "pn" in attributes:
                 continue
             ends = senses.split(";")
             if not all(_SENSE.fullmatch(end) for end in ends):

@@ -6,7 +6,7 @@ Target --candidates, encode, score--> Reading --explain--> Disambiguated --> to_
 from __future__ import annotations
 
 import json
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from typing import NamedTuple
 
@@ -19,6 +19,7 @@ from analysis.drivers.methods import BUDGET, check_budget, context_words
 from analysis.errors import NotInLexicon
 from analysis.lexicon import scoring
 from analysis.lexicon.glosses import Glosses
+from analysis.lexicon.pos import evidence
 from analysis.lexicon.vectors import SenseVectors
 from analysis.lexicon.wordnet import Entry, Lexicon, Pos
 from analysis.pipeline import Watch, unwatched
@@ -112,31 +113,28 @@ class Disambiguation:
     passes: int
 
 
-def rank(dictionary: Dictionary, targets: Sequence[Target], usages: Usages, watch: Watch = unwatched) -> list[Ranked]:
-    """For each target, read as the usage of the same index, its senses and their probabilities.
-
-    Raises NotInLexicon, and as `Encoder.encode` does.
-    """
-    return rank_vectors(dictionary, [candidates(dictionary.lexicon, t) for t in targets], usages.vectors,
-                        usages.context, watch)  # fmt: skip
-
-
 def rank_vectors(
     dictionary: Dictionary,
     entries: Sequence[tuple[Entry, ...]],
     vectors: FloatArray,
     context: FloatArray,
     watch: Watch = unwatched,
+    grammar: Sequence[Mapping[Pos, float]] = (),
 ) -> list[Ranked]:
-    """As `rank`, of usages whose candidates are known, `vectors` and `context` f32 (N, D)."""
+    """For each of N usages, `vectors` and `context` f32 (N, D), its candidates and their probabilities.
+
+    `grammar` says for each usage what speaks for a part of speech beforehand, in nats. Raises as `Encoder.encode` does.
+    """
     every = list(dict.fromkeys(entry for own in entries if len(own) > 1 for entry in own))
     read = dict(zip(every, dictionary.glosses.of(every, watch), strict=True))
     ranked = []
-    for own, vector, around in zip(entries, vectors, context, strict=True):
+    for i, own in enumerate(entries):
         if len(own) == 1:
             ranked.append(Ranked(own, np.ones(1)))
             continue
-        scores = scoring.scores(own, [read[entry] for entry in own], vector, around, dictionary.vectors)
+        scores = scoring.scores(own, [read[entry] for entry in own], vectors[i], context[i], dictionary.vectors)
+        if grammar:
+            scores = scores + np.array([grammar[i].get(entry.pos, 0.0) for entry in own])
         ranked.append(Ranked(own, scoring.softmax(scores)))
     return ranked
 
@@ -200,8 +198,9 @@ def disambiguate(
     usages = encoder.encode(
         [target.occurrence for target in targets], attention=drivers, progress=counted("read", len(targets))
     )
-    ranked = rank_vectors(dictionary, entries, usages.vectors, usages.context, counted)
-    explained = _explain(encoder, dictionary, usages, ranked, budget, counted) if drivers else None
+    grammar = [evidence(target.occurrence) for target in targets]
+    ranked = rank_vectors(dictionary, entries, usages.vectors, usages.context, counted, grammar)
+    explained = _explain(encoder, dictionary, usages, ranked, grammar, budget, counted) if drivers else None
     return Disambiguation(
         schema_version=SCHEMA_VERSION,
         model=encoder.info.name,
@@ -269,6 +268,7 @@ def _explain(
     dictionary: Dictionary,
     usages: Usages,
     ranked: Sequence[Ranked],
+    grammar: Sequence[Mapping[Pos, float]],
     budget: int,
     watch: Watch,
 ) -> list[tuple[WordDriver, ...]]:
@@ -281,11 +281,15 @@ def _explain(
         return [() for _ in ranked]
     readings = [Perturbed(usages.occurrences[i], (unit.span,)) for i, unit, _ in tried]
     without = encoder.encode(readings, progress=watch("explain", len(readings)))
-    entries = [ranked[i].entries for i, _, _ in tried]
+    others = rank_vectors(
+        dictionary,
+        [ranked[i].entries for i, _, _ in tried],
+        without.vectors,
+        without.context,
+        grammar=[grammar[i] for i, _, _ in tried],
+    )
     found: list[list[WordDriver]] = [[] for _ in ranked]
-    for (i, unit, attention), other in zip(
-        tried, rank_vectors(dictionary, entries, without.vectors, without.context), strict=True
-    ):
+    for (i, unit, attention), other in zip(tried, others, strict=True):
         first, second = np.argsort(-ranked[i].chances, kind="stable")[:2]
         drop = ranked[i].chances - other.chances
         found[i].append(

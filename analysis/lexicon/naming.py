@@ -1,7 +1,6 @@
 """Which senses of the dictionary the induced senses are: candidates for each, one-to-one where that fits, or none.
 
-A sense's score for a dictionary sense is the mean of `scoring.fits` over its usages, and stands beside a score for "none
-of these" (a company, a film). The senses are then given dictionary senses all together (Kuhn 1955), each once: a second
+A sense's score for a dictionary sense is the mean of `scoring.fits` over its usages, and X (a company, a film). The senses are then given dictionary senses all together (Kuhn 1955), each once: a second
 induced sense may have the same one only at a price.
 """
 
@@ -14,6 +13,7 @@ from scipy.optimize import linear_sum_assignment
 from analysis.errors import NotInLexicon
 from analysis.lexicon import scoring
 from analysis.lexicon.disambiguate import Dictionary
+from analysis.lexicon.pos import evidence
 from analysis.lexicon.weights import NONE
 from analysis.lexicon.wordnet import Entry
 from analysis.pipeline import Watch, unwatched
@@ -22,7 +22,7 @@ from analysis.types import IntArray, SenseModel, Usages
 
 SHOWN = 3  # candidates of a sense
 MOST = 50  # usages of a sense that are looked at
-PRICE = 2.0  # of a second sense with the same dictionary sense, in the unit of the scores, nats
+PRICE = 1.0  # of a second sense with the same dictionary sense, in the unit of the scores, nats
 
 Matrix = NDArray[np.float64]
 
@@ -44,7 +44,11 @@ def names(
     for s in range(k):
         own = np.flatnonzero(sense == s)[:MOST]
         if len(own):
-            fits = [scoring.fits(entries, read, usages.vectors[i], usages.context[i]) for i in own]
+            fits = [
+                scoring.fits(entries, read, usages.vectors[i], usages.context[i])
+                + [evidence(usages.occurrences[i]).get(entry.pos, 0.0) for entry in entries]
+                for i in own
+            ]
             scores[s, :-1] = np.mean(fits, axis=0)
         else:
             scores[s, :-1] = -np.inf

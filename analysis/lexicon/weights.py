@@ -15,7 +15,7 @@ GLOSSES = (
     "of the word and its nearest example", "has an example",
 )  # fmt: skip
 WEIGHTS = np.tile([0.7466, 0.0581, -0.3859, 1.0073, -2.4358, 16.3245, -2.8407, 5.119, -0.491], (4, 1))
-# For naming: of 289 senses of SemCor, named from their own usages, most get the right name with this share of the counts'
-# part; and of the nouns' right names 97 in 100 fit better than NONE.
+# For naming: of 289 senses of SemCor, named from their own usages, most get the right name with this share of the
+# counts' part; and of the nouns' right names 97 in 100 fit better than NONE.
 PRIOR_SHARE = 0.3
 NONE = 4.0

@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from dataclasses import dataclass
 from functools import lru_cache
+from itertools import product
 from pathlib import Path
 from threading import Lock
 from typing import Any, Literal
@@ -17,6 +18,7 @@ POS_NAMES: dict[Pos, str] = {"n": "noun", "v": "verb", "a": "adjective", "r": "a
 _BY_NUMBER: dict[str, Pos] = {"1": "n", "2": "v", "3": "a", "4": "r", "5": "a"}
 _KEY = re.compile(r"([^%\s]+)%([1-5]):(\d\d):(\d\d):([^:\s]*):(\d\d|)")
 MOST_EXAMPLES = 4  # of a sense, that are read
+MOST_PARTS = 5  # of a word of several, whose parts may inflect
 
 
 @dataclass(frozen=True, slots=True)
@@ -99,7 +101,15 @@ class Lexicon:
 
     def _morphy(self, form: str, pos: Pos) -> list[str]:
         forms: list[str] = self._reader._morphy(form, pos)
-        return forms
+        parts = form.split("_")
+        if forms or not 1 < len(parts) <= MOST_PARTS:
+            return forms
+        # Any part may inflect: "took_place", "attorneys_general".
+        bases = [dict.fromkeys((part, *self._reader._morphy(part, pos))) for part in parts]
+        every = ("_".join(own) for own in product(*bases))
+        return [
+            other for other in every if other in self._reader._lemma_pos_offset_map and self._reader._morphy(other, pos)
+        ]
 
 
 def _entry(synset: Any, name: str, pos: Pos) -> Entry:
@@ -135,8 +145,15 @@ def check_pos(pos: str | None) -> Pos | None:
 
 
 def load(home: Path) -> Lexicon:
-    """The dictionary that was pulled into the home. Takes some seconds. Raises LexiconNotPulled, DigestMismatch."""
-    place = pull.found(home)
+    """The dictionary that was pulled into the home. Takes some seconds, once a process.
+
+    Raises LexiconNotPulled, and DigestMismatch where a file is not what was pulled.
+    """
+    return _opened(pull.found(home))
+
+
+@lru_cache(maxsize=1)
+def _opened(place: Path) -> Lexicon:
     import nltk.data
     from nltk.corpus.reader.wordnet import WordNetCorpusReader
 

@@ -24,9 +24,11 @@ help: ## this list
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt -e '.[dev,postgres,ray]'
 	@touch $@
 
-setup: .venv/.ready ## the environment and the three models, verified
+# Everything but the dictionary's own commands works without it, so that no source of it stops nothing.
+setup: .venv/.ready ## the environment, the three models, verified, and WordNet where a source of it answers
 	$(BIN)/polyseme models pull $(MODELS)
 	$(BIN)/polyseme models verify $(MODELS)
+	-$(BIN)/polyseme lexicon pull
 
 demo: setup ## the senses of "bank" in 30 sentences, and a report
 	@mkdir -p out

@@ -62,10 +62,23 @@ class Contrast:
 
 
 @dataclass(frozen=True, slots=True)
+class LexicalSense:
+    """A dictionary sense that an induced one may be. `synset` is nltk's name, `key` WordNet's sense key; `score` is its
+    probability, mean over the usages, among the word's senses and "none of these"."""
+
+    synset: str
+    key: str
+    gloss: str
+    score: float
+    examples: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
 class Sense:
     """A group of usages. `label` is made of its drivers; `exemplars` are ids of its most typical usages.
 
     `stability` is the mean Jaccard index of the sense with what half of the usages give, 0 to 1; null for few usages.
+    `lexicon` are dictionary senses, the best first, empty where none fits; null where no dictionary was asked.
     """
 
     id: str
@@ -75,7 +88,7 @@ class Sense:
     stability: float | None
     exemplars: tuple[str, ...]
     drivers: tuple[SenseDriver, ...] | None
-    lexicon: None = None
+    lexicon: tuple[LexicalSense, ...] | None = None
 
 
 @dataclass(frozen=True, slots=True)

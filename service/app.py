@@ -19,6 +19,7 @@ from service.api import (
     attention,
     attributions,
     compare,
+    disambiguate,
     docs,
     embeddings,
     jobs,
@@ -40,7 +41,19 @@ from service.store import Store
 from service.worker import Worker
 
 # Looked through in this order for each request: the quickest first, which are asked for the most.
-NOUNS = (embeddings, openai, senses, jobs, compare, attention, attributions, sense_models, analyses, models)
+NOUNS = (
+    embeddings,
+    openai,
+    senses,
+    jobs,
+    compare,
+    attention,
+    attributions,
+    disambiguate,
+    sense_models,
+    analyses,
+    models,
+)
 
 
 def create_app(settings: Settings, *, encoders: Mapping[str, Encoder], store: Store, warm: bool = False) -> FastAPI:

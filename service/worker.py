@@ -27,6 +27,7 @@ from analysis.types import Encoder
 from service import problems
 from service.api import texts
 from service.database import StoreError, in_memory
+from service.dictionary import Shelf
 from service.job_rows import JobRows
 from service.parts import Parts
 from service.schemas import SensesRequest
@@ -66,6 +67,7 @@ class Worker:
         self._rows = JobRows(store.engine)
         self._encoders = encoders
         self._settings = settings
+        self._shelf = Shelf(settings.home)
         self._stop = threading.Event()
         self._busy = threading.Lock()
         self._starting = threading.Lock()
@@ -250,7 +252,15 @@ class Worker:
         told = Told(self._rows, job_id, self.id, request, row["done"])
         parts = Parts(self._encoders[request.model or self._settings.model], _keep(told), self._go_on)
         with texts.placing(documents):
-            return analyse(parts, documents, request.target, request.options(), pairs=limits.pairs, watch=told.watch)
+            return analyse(
+                parts,
+                documents,
+                request.target,
+                request.options(),
+                pairs=limits.pairs,
+                namer=self._shelf.name,
+                watch=told.watch,
+            )
 
     def _go_on(self) -> None:
         if self._stop.is_set():

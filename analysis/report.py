@@ -9,12 +9,11 @@ from dataclasses import dataclass
 
 import jinja2
 
+from analysis.marks import mark
 from analysis.record import Analysis, Faithfulness, Sense, Usage
 from analysis.text import context
 
 COLUMNS = ("id", "source_id", "left", "keyword", "right", "sense", "label", "confidence", "start", "end", "drivers")
-LETTERS = "ABCDEFGHIJKLMNOPQRSTUVWXYZ"
-SHAPES = "●■▲◆✚▼"
 SHOWN_DRIVERS = 5
 LEAST_EFFECT = 0.001  # a smaller change of probability is not worth a mark
 STRONG_EFFECT = 0.02
@@ -144,26 +143,6 @@ def to_html(analysis: Analysis) -> str:
         bars=_bars(analysis.senses),
         weak=STRONG_EFFECT,
     )
-
-
-@dataclass(frozen=True, slots=True)
-class Mark:
-    """How a sense is told from others without its colour: a letter and a shape; past six, shapes repeat in grey."""
-
-    letter: str
-    shape: str
-    css: str
-
-
-def mark(i: int) -> Mark:
-    """The mark of the i-th sense, counted from 0."""
-    return Mark(_letters(i), SHAPES[i % len(SHAPES)], f"sense-{i}" if i < len(SHAPES) else "sense-other")
-
-
-def _letters(i: int) -> str:
-    """A to Z, then AA; after ZZ comes AAA."""
-    rest, last = divmod(i, len(LETTERS))
-    return (_letters(rest - 1) if rest else "") + LETTERS[last]
 
 
 @dataclass(frozen=True, slots=True)

@@ -49,8 +49,11 @@ class Reading:
     weights: FloatArray
 
 
-def matrix(attention: Attention, *, layers: Sequence[int], heads: Sequence[int]) -> Chart:
-    """The self-attention of one text; `layers` and `heads` are the numbers of those that it has."""
+def matrix(attention: Attention, *, layers: Sequence[int], heads: Sequence[int], special: bool = True) -> Chart:
+    """The self-attention of one text; `layers` and `heads` are the numbers of those that it has.
+
+    `special`: whether special tokens are shown at first. What they hide is not shared out among the others.
+    """
     reading = Reading(
         label=attention.text,
         words=tuple(unit.text for unit in attention.units),
@@ -58,7 +61,7 @@ def matrix(attention: Attention, *, layers: Sequence[int], heads: Sequence[int])
         target=(),
         weights=attention.weights,
     )
-    return _matrix([reading], layers, heads, causal=attention.causal)
+    return _matrix([reading], layers, heads, causal=attention.causal, special=special)
 
 
 def exemplar_matrix(analysis: Analysis) -> Chart:
@@ -168,7 +171,9 @@ def target_layers(analysis: Analysis) -> Chart:
     )
 
 
-def _matrix(readings: Sequence[Reading], layers: Sequence[int], heads: Sequence[int], *, causal: bool) -> Chart:
+def _matrix(
+    readings: Sequence[Reading], layers: Sequence[int], heads: Sequence[int], *, causal: bool, special: bool = True
+) -> Chart:
     weights = [_with_means(reading.weights) for reading in readings]
     n_heads = weights[0].shape[1]
     cells: list[Row] = [
@@ -206,7 +211,7 @@ def _matrix(readings: Sequence[Reading], layers: Sequence[int], heads: Sequence[
             _choice("layer", layers),
             _choice("head", heads),
             _words(readings),
-            alt.param("special", value=True, **_tick(readings)),
+            alt.param("special", value=special, **_tick(readings)),
         ),
         name="attention-matrix",
         title=_sinks(readings),

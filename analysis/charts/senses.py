@@ -207,8 +207,9 @@ def drivers(analysis: Analysis) -> Chart:
         alt.layer(alt.Chart(alt.NamedData("senses")).mark_rule().encode(x=alt.datum(0)), bar, whisker, *ends, head),
         name="drivers",
         title=_driven(analysis, shown),
-        caption="The probability is that of the sense. A bar is the mean over the explained usages of the sense that have the word; the line is the 95 % "
-        "interval. In brackets: in how many usages; one alone has no interval.",
+        caption="The probability is that of the sense. A bar is the mean over the explained usages of the sense "
+        "that have the word; the line is the 95 % interval. In brackets: in how many usages; "
+        "one alone has no interval.",
         table=(
             ("sense", "word", "effect", "low", "high", "usages"),
             [[r["sense"], r["word"], r["effect"], r["low"], r["high"], r["support"]] for r in bars],

@@ -30,8 +30,11 @@ ROW = 30  # pixels a row of the test
 def faithfulness(analysis: Analysis) -> Chart:
     """Both measures of the drivers beside those of random words, each with its 95 % interval."""
     letter = letters(analysis)
+    known = {"analysis": "All"} | {sense.id: letter[sense.id] for sense in analysis.senses[: len(SENSES)]}
     tests = [
-        (f"{letter.get(row.level, 'All')} ({row.n}), {GONE[row.operator]}", row) for row in analysis.faithfulness or ()
+        (f"{known[row.level]} ({row.n}), {GONE[row.operator]}", row)
+        for row in analysis.faithfulness or ()
+        if row.level in known
     ]
     points: list[Row] = []
     heads: list[Row] = []

@@ -18,6 +18,7 @@ from service.api import (
     analyses,
     attention,
     attributions,
+    charts,
     compare,
     disambiguate,
     docs,
@@ -51,6 +52,7 @@ NOUNS = (
     attributions,
     disambiguate,
     sense_models,
+    charts,
     analyses,
     models,
 )

@@ -8,7 +8,7 @@ from rich.console import Console
 from rich.text import Text
 
 from analysis.corpora.summary import Report, TargetReport
-from analysis.report import mark
+from analysis.marks import mark
 from service.terminal import SENSE_COLOURS, shown
 
 

@@ -20,8 +20,8 @@ from pydantic import TypeAdapter, ValidationError
 
 from analysis.corpora.placing import SURE, Counts
 from analysis.errors import BadFile
+from analysis.marks import mark
 from analysis.record import Analysis
-from analysis.report import mark
 
 SCHEMA_VERSION = 1
 SHOWN = 200  # skipped texts that the page names, and files that it counts; skipped.jsonl has all

@@ -1,4 +1,4 @@
-"""The pages: HTML that holds no data of anyone. What they show is fetched, with the caller's key where there are keys."""
+"""The pages: HTML that holds nobody's data. What they show is fetched, with the caller's key where there are keys."""
 
 from __future__ import annotations
 

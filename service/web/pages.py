@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from functools import cache
-from importlib.resources import files
 from typing import Annotated, Any
 
 import jinja2
@@ -14,9 +13,8 @@ from fastapi.responses import HTMLResponse, Response
 from starlette.exceptions import HTTPException
 
 from analysis.catalogue import CATALOGUE
-from analysis.record import Analysis, from_json
 from service.api.services import Services, Wired
-from service.web import views
+from service.web import heat, views
 from service.web.assets import Assets
 
 router = APIRouter(include_in_schema=False)
@@ -34,13 +32,20 @@ Id = Annotated[str, Path(pattern="^[0-9a-zA-Z]{1,64}$")]
 @router.get("/")
 async def senses(services: Wired) -> HTMLResponse:
     """Which senses the sentences use, and why; a worked example before anything is asked."""
-    return page("senses.html", services, id=None, examples=examples(), charts=False, **views.senses(worked("senses")))
+    return page("senses.html", services, id=None, examples=views.examples(), charts=False, **views.senses(views.worked("senses")))
 
 
 @router.get("/senses/{analysis_id}")
 async def found_senses(analysis_id: Id, services: Wired) -> HTMLResponse:
     """The same page with the senses of a stored analysis, which it fetches."""
-    return page("senses.html", services, root="../", id=analysis_id, examples=examples())
+    return page("senses.html", services, root="../", id=analysis_id, examples=views.examples())
+
+
+@router.get("/attention")
+async def attention(services: Wired) -> HTMLResponse:
+    """Where each word looks; on arrival a worked example, whose figures the script fetches as static files."""
+    both, later = views.attention("mpnet"), views.attention("smollm2")
+    return page("attention.html", services, both=both, causal_read=later, step=heat.step)
 
 
 @router.get("/view/senses/{analysis_id}")
@@ -95,19 +100,6 @@ async def view(services: Services, template: str, values: Callable[[], dict[str,
 def causal(name: str) -> bool:
     """Whether the model is known to be causal without loading it."""
     return name in CATALOGUE and CATALOGUE[name].causal
-
-
-@cache
-def worked(name: str) -> Analysis:
-    """An analysis that a real model made for these pages (`make worked`)."""
-    return from_json((files("service.web") / "worked" / f"{name}.json").read_bytes())
-
-
-@cache
-def examples() -> list[tuple[str, str]]:
-    """(word, sentences) to try, a sentence a line."""
-    folder = files("service.web") / "worked"
-    return [(word, (folder / f"{word}.txt").read_text(encoding="utf-8")) for word in ("bank", "spring", "crane")]
 
 
 @cache

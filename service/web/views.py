@@ -2,16 +2,21 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Mapping
+from functools import cache
+from importlib.resources import files
 from typing import Any
 
+import numpy as np
+
 from analysis import report
-from analysis.record import Analysis
+from analysis.record import Analysis, from_json
 from analysis.saved import SavedSenses, describe
 from analysis.text import words
 
 MOST_ROWS = 2000  # in the table of a page; the exports hold all
-KWIC_WIDTH = 60
+WORKED = files("service.web") / "worked"
 
 
 def senses(analysis: Analysis) -> dict[str, Any]:
@@ -48,6 +53,25 @@ def saved(kept: SavedSenses) -> dict[str, Any]:
         "saved": described,
         "senses": [(report.mark(i), sense) for i, sense in enumerate(described.senses)],
     }
+
+
+@cache
+def attention(model: str) -> dict[str, Any]:
+    """The worked example of attention, as that model gave it, with the `mean` (W, W) over its layers and heads."""
+    read: dict[str, Any] = json.loads((WORKED / f"attention-{model}.json").read_bytes())
+    return read | {"mean": np.mean(read["weights"], axis=(0, 1)).round(6).tolist()}
+
+
+@cache
+def worked(name: str) -> Analysis:
+    """An analysis that a real model made for these pages (`make worked`)."""
+    return from_json((WORKED / f"{name}.json").read_bytes())
+
+
+@cache
+def examples() -> list[tuple[str, str]]:
+    """(word, sentences) to try, a sentence a line."""
+    return [(word, (WORKED / f"{word}.txt").read_text(encoding="utf-8")) for word in ("bank", "spring", "crane")]
 
 
 def neighbour(text: str, side: str) -> str:

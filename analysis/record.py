@@ -222,6 +222,34 @@ class Faithfulness:
 
 
 @dataclass(frozen=True, slots=True)
+class Similarity:
+    """Cosines of usages with one another, as the grouping sees them, to three decimals; of at most 100 usages.
+
+    `usages` are ids, a sense after the other; `cosines[i]` has those of usage i with the i usages before it.
+    """
+
+    usages: tuple[str, ...]
+    cosines: tuple[tuple[float, ...], ...]
+
+
+@dataclass(frozen=True, slots=True)
+class UsageAttention:
+    """Where the words of an exemplar look: shares of 1, to three decimals, layer by layer from 0.
+
+    words    the W words that were read; `special` says which are the model's own, `target` which are the target's
+    weights  (L, H, W): the target's attention to each word
+    matrix   (L, W, W): each word's (a row) to each, mean over heads; null but for the first exemplar of a sense
+    """
+
+    usage: str
+    words: tuple[str, ...]
+    special: tuple[bool, ...]
+    target: tuple[int, ...]
+    weights: tuple[tuple[tuple[float, ...], ...], ...]
+    matrix: tuple[tuple[tuple[float, ...], ...], ...] | None
+
+
+@dataclass(frozen=True, slots=True)
 class Notice:
     """Something the caller should know: `kind` for programs, `message` for people, the texts that it concerns."""
 
@@ -277,6 +305,8 @@ class Analysis:
     warnings: tuple[Notice, ...]
     provenance: Provenance
     contrasts: tuple[Contrast, ...] | None = None
+    similarity: Similarity | None = None
+    attention: tuple[UsageAttention, ...] | None = None
 
 
 _ANALYSIS = TypeAdapter(Analysis)

@@ -14,13 +14,13 @@ from hypothesis import strategies as st
 
 from analysis.assemble import Options
 from analysis.corpus import documents
+from analysis.marks import mark
 from analysis.pipeline import analyse
 from analysis.record import Analysis, Estimate, Faithfulness, Measures, Usage, WordDriver
 from analysis.report import (
     COLUMNS,
     LEAST_EFFECT,
     SHOWN_DRIVERS,
-    mark,
     proof,
     rows,
     segments,

@@ -231,12 +231,12 @@ function mark(side, { units, weights, causal }) {
     ? [element("td", {}, entry.unit.text), element("td", { class: "number" }, entry.weight.toFixed(3))]
     : [element("td"), element("td")]);
   place.replaceChildren(
-    line(`“${name}” looks at`, out), line(`Looked at “${name}”`, back),
+    line(`“${name}” looks at`, out), line(`Who looks at “${name}”`, back),
     element("table", { class: "top" },
       element("caption", {}, `The strongest five, in shares of the attention`),
       element("thead", {}, element("tr", {},
         element("th", { scope: "col" }, `“${name}” looks at`), element("th", { scope: "col", class: "number" }, "share"),
-        element("th", { scope: "col" }, `looks at “${name}”`), element("th", { scope: "col", class: "number" }, "share of its own"))),
+        element("th", { scope: "col" }, `looks at “${name}”`), element("th", { scope: "col", class: "number" }, "its share"))),
       element("tbody", {}, ...Array.from({ length: Math.max(outTop.length, backTop.length) }, (_, i) => element("tr", {}, ...cells(outTop[i]), ...cells(backTop[i]))))));
 }
 

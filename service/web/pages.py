@@ -15,6 +15,7 @@ from starlette.exceptions import HTTPException
 from analysis.catalogue import CATALOGUE
 from analysis.record import Analysis
 from service.api.services import Services, Wired
+from service.encoders import info
 from service.web import heat, views
 from service.web.assets import CHARTS, Assets
 
@@ -101,7 +102,7 @@ def page(template: str, services: Services, *, root: str = "./", **values: Any) 
             root=root,
             static=f"{root}static/{assets().digest}/",
             keys=bool(services.settings.api_keys),
-            models=[(name, name == services.settings.model, causal(name)) for name in services.encoders],
+            models=[(name, name == services.settings.model, causal(services, name)) for name in services.encoders],
             **values,
         )
     )
@@ -109,7 +110,7 @@ def page(template: str, services: Services, *, root: str = "./", **values: Any) 
 
 
 def warm() -> None:
-    """What the first page and the first chart would have to wait for; takes seconds, most of them in another process."""
+    """What the first page and the first chart would have to wait for: seconds, most of them in another process."""
     assets().get(CHARTS)
     _worked_senses()
     _worked_vectors()
@@ -140,9 +141,10 @@ def _worked_vectors() -> dict[str, Any]:
     return views.vectors(views.worked("vectors"), views.worked_charts("vectors"))
 
 
-def causal(name: str) -> bool:
-    """Whether the model is known to be causal without loading it."""
-    return name in CATALOGUE and CATALOGUE[name].causal
+def causal(services: Services, name: str) -> bool:
+    """Whether the model is known to be causal, which must not load it."""
+    known = info(services.encoders, name)
+    return known.causal if known else name in CATALOGUE and CATALOGUE[name].causal
 
 
 @cache

@@ -17,6 +17,7 @@ from service.api import (
     analyses,
     attention,
     attributions,
+    charts,
     compare,
     docs,
     embeddings,
@@ -40,7 +41,7 @@ from service.web import pages
 from service.worker import Worker
 
 # Looked through in this order for each request: the quickest first, which are asked for the most.
-NOUNS = (embeddings, openai, senses, jobs, compare, attention, attributions, sense_models, analyses, models)
+NOUNS = (embeddings, openai, senses, jobs, compare, attention, attributions, sense_models, charts, analyses, models)
 
 
 def create_app(settings: Settings, *, encoders: Mapping[str, Encoder], store: Store, warm: bool = False) -> FastAPI:

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
 from importlib.metadata import version
-from threading import Thread
 
 from anyio import to_thread
 from fastapi import FastAPI
@@ -56,12 +56,15 @@ def create_app(settings: Settings, *, encoders: Mapping[str, Encoder], store: St
 
     @asynccontextmanager
     async def lifespan(_: FastAPI) -> AsyncIterator[None]:
+        warming = list[asyncio.Task[None]]()
         if warm and isinstance(encoders, Encoders):
             encoders.load_soon(settings.model)
-            Thread(target=pages.warm, name="polyseme-pages", daemon=True).start()
+            warming.append(asyncio.create_task(pages.warm(services)))
         if here and kept.rows.active():  # left by a service that ended before they did
             await to_thread.run_sync(worker.start)
         yield
+        for task in warming:
+            task.cancel()
         await to_thread.run_sync(worker.stop)
         await to_thread.run_sync(services.shared.close)  # on the loop it would hold up the last answers
         store.close()

@@ -52,7 +52,7 @@ class Seen:
         self.asked: list[str] = []
         self.told: list[str] = []
         page.on("request", lambda request: self.asked.append(request.url))
-        page.on("console", lambda line: self.told.append(line.text))
+        page.on("console", lambda line: line.type == "error" and self.told.append(line.text))
         page.on("pageerror", lambda error: self.told.append(str(error)))
 
     def open(self, path: str) -> Page:
@@ -590,7 +590,7 @@ def test_vectors_part_from_layer_to_layer(look: Look, address: str) -> None:
     page.locator(".pairs").wait_for()
     found = fetched(address, "/v1/analyses/" + page.url.rpartition("/")[2])
     held = found["static"]
-    slider = page.get_by_role("slider", name="Layer")
+    slider = page.get_by_role("slider", name="Vectors from")
 
     def seen() -> tuple[list[str], list[list[float]]]:
         cosines = page.locator(".pairs .now").all_inner_texts()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
 from importlib.metadata import version
@@ -39,6 +40,7 @@ from service.encoders import Encoders
 from service.jobs import Jobs
 from service.settings import Settings
 from service.store import Store
+from service.web import pages
 from service.worker import Worker
 
 # Looked through in this order for each request: the quickest first, which are asked for the most.
@@ -70,12 +72,16 @@ def create_app(settings: Settings, *, encoders: Mapping[str, Encoder], store: St
 
     @asynccontextmanager
     async def lifespan(_: FastAPI) -> AsyncIterator[None]:
+        warming = list[asyncio.Task[None]]()
         if warm and isinstance(encoders, Encoders):
             encoders.load_soon(settings.model)
             Thread(target=text.lemma, args=("banks",), daemon=True).start()  # its tables take a second to be read
+            warming.append(asyncio.create_task(pages.warm(services)))
         if here and kept.rows.active():  # left by a service that ended before they did
             await to_thread.run_sync(worker.start)
         yield
+        for task in warming:
+            task.cancel()
         await to_thread.run_sync(worker.stop)
         await to_thread.run_sync(services.shared.close)  # on the loop it would hold up the last answers
         store.close()
@@ -100,6 +106,7 @@ def create_app(settings: Settings, *, encoders: Mapping[str, Encoder], store: St
     for noun in NOUNS:
         app.include_router(noun.router, prefix="/v1")
     app.include_router(system.router)
+    app.include_router(pages.router)
     return app
 
 
@@ -120,7 +127,7 @@ def encoders_of(settings: Settings) -> Encoders:
 def _templates() -> dict[object, str]:
     """Each route's path with its parameters' names, by endpoint: what logs and metrics may say of a request."""
     found = [("/v1", route) for noun in NOUNS for route in noun.router.routes]
-    found += [("", route) for route in system.router.routes]
+    found += [("", route) for route in (*system.router.routes, *pages.router.routes)]
     return {route.endpoint: prefix + route.path for prefix, route in found if isinstance(route, APIRoute)}
 
 

@@ -19,6 +19,7 @@ from analysis.catalogue import ModelFolder
 from analysis.errors import BadText, Place, UnsupportedModel
 from analysis.model.batches import batches
 from analysis.model.gradients import along, takes_scores
+from analysis.model.heads import queries_keys
 from analysis.model.layers import projects_values, value_zeroing
 from analysis.model.reading import Reading, Specials, Tokens, perturb, read, tokens
 from analysis.text import words
@@ -241,6 +242,11 @@ class TransformerEncoder:
         units = (*(u for _, u in before), *(Unit(text[s:e], s, e) for s, e in pieces), *(u for _, u in after))
         ids = np.concatenate([[i for i, _ in before], whole.ids, [i for i, _ in after]]).astype(np.int64)
         return Attention(text, units, self._all_attention(ids), self.info.causal)
+
+    def queries_keys(self, text: str) -> tuple[FloatArray, FloatArray]:
+        """f32 (L, H, T, d) each, as `attention` has the text. Raises BadText, and UnsupportedModel: see heads.py."""
+        ids = self._whole(text, ("text",))
+        return queries_keys(self._model, self._forward([ids], hidden=True, attention=True), self.info.name)
 
     def static(self, forms: Sequence[str]) -> FloatArray:
         """(F, D) rows of the embedding table, mean over a form's subwords as they stand inside a sentence."""

@@ -119,7 +119,8 @@ class Form:
 
 @dataclass(frozen=True, slots=True)
 class LayerSeparation:
-    """How one layer tells the senses apart; `layer` is "static" for the embedding table, 0..L for hidden states.
+    """How one layer tells the senses apart; `layer` is "static" for the embedding table, 0..L for hidden states,
+    "averaged" for the mean of the static vectors of the context's words.
 
     cosine      mean over all pairs of usages
     within      mean over pairs of the same sense;  between  of different senses;  null where there are none
@@ -127,7 +128,7 @@ class LayerSeparation:
     silhouette  mean cosine silhouette over usages (Rousseeuw 1987), -1 to 1
     """
 
-    layer: Literal["static"] | int
+    layer: Literal["static", "averaged"] | int
     cosine: float | None
     within: float | None
     between: float | None
@@ -139,7 +140,8 @@ class LayerSeparation:
 class Pair:
     """Cosines of two usages: of their static vectors, and of their hidden states at layers 0..L.
 
-    `same_sense` is false where one of them abstains.
+    `averaged` is that of the means of the static vectors of their contexts' words. `same_sense` is false where one of
+    them abstains.
     """
 
     a: str
@@ -147,16 +149,24 @@ class Pair:
     same_sense: bool
     static: float
     layers: tuple[float, ...]
+    averaged: float | None = None
 
 
 @dataclass(frozen=True, slots=True)
 class StaticComparison:
-    """The word's static vectors against its contextual ones, over `n` usages; `pairs` only where asked for."""
+    """The word's static vectors against its contextual ones, over `n` usages; the rest only where pairs were asked for.
+
+    `averaged` is the baseline without any attention: the static vectors of the other words, averaged. `maps` places the
+    usages `ids` on two axes that are the same for all layers: first the static vectors, then layers 0..L.
+    """
 
     n: int
     forms: tuple[Form, ...]
     layers: tuple[LayerSeparation, ...]
     pairs: tuple[Pair, ...] | None
+    averaged: LayerSeparation | None = None
+    ids: tuple[str, ...] | None = None
+    maps: tuple[tuple[tuple[float, float], ...], ...] | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -35,6 +35,7 @@ from service.encoders import Encoders
 from service.jobs import Jobs
 from service.settings import Settings
 from service.store import Store
+from service.web import pages
 from service.worker import Worker
 
 # Looked through in this order for each request: the quickest first, which are asked for the most.
@@ -82,6 +83,7 @@ def create_app(settings: Settings, *, encoders: Mapping[str, Encoder], store: St
     for noun in NOUNS:
         app.include_router(noun.router, prefix="/v1")
     app.include_router(system.router)
+    app.include_router(pages.router)
     return app
 
 
@@ -102,7 +104,7 @@ def encoders_of(settings: Settings) -> Encoders:
 def _templates() -> dict[object, str]:
     """Each route's path with its parameters' names, by endpoint: what logs and metrics may say of a request."""
     found = [("/v1", route) for noun in NOUNS for route in noun.router.routes]
-    found += [("", route) for route in system.router.routes]
+    found += [("", route) for route in (*system.router.routes, *pages.router.routes)]
     return {route.endpoint: prefix + route.path for prefix, route in found if isinstance(route, APIRoute)}
 
 

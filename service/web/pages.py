@@ -1,0 +1,125 @@
+"""The pages: HTML that holds nobody's data. What they show is fetched, with the caller's key where there are keys."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from functools import cache
+from importlib.resources import files
+from typing import Annotated, Any
+
+import jinja2
+from anyio import to_thread
+from fastapi import APIRouter, Path, Request
+from fastapi.responses import HTMLResponse, Response
+from starlette.exceptions import HTTPException
+
+from analysis.catalogue import CATALOGUE
+from analysis.record import Analysis, from_json
+from service.api.services import Services, Wired
+from service.web import views
+from service.web.assets import Assets
+
+router = APIRouter(include_in_schema=False)
+# Nothing but what this service itself sends; a text that got out of its place could run nothing and style nothing.
+POLICY = (
+    "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' data:; connect-src 'self'; "
+    "base-uri 'none'; form-action 'none'; frame-ancestors 'none'"
+)
+HEADERS = {"Content-Security-Policy": POLICY, "Cache-Control": "no-cache"}
+FOR_EVER = {"Cache-Control": "public, max-age=31536000, immutable", "Vary": "Accept-Encoding"}
+EXPORTS = (("html", "Report (HTML)"), ("json", "JSON"), ("csv", "CSV"), ("parquet", "Parquet"))
+Id = Annotated[str, Path(pattern="^[0-9a-zA-Z]{1,64}$")]
+
+
+@router.get("/")
+async def senses(services: Wired) -> HTMLResponse:
+    """Which senses the sentences use, and why; a worked example before anything is asked."""
+    return page("senses.html", services, id=None, examples=examples(), charts=False, **views.senses(worked("senses")))
+
+
+@router.get("/senses/{analysis_id}")
+async def found_senses(analysis_id: Id, services: Wired) -> HTMLResponse:
+    """The same page with the senses of a stored analysis, which it fetches."""
+    return page("senses.html", services, root="../", id=analysis_id, examples=examples())
+
+
+@router.get("/view/senses/{analysis_id}")
+async def senses_view(analysis_id: Id, services: Wired) -> HTMLResponse:
+    """A stored analysis as a part of a page."""
+    return await view(services, "senses_view.html", lambda: views.senses(services.store.get(analysis_id)))
+
+
+@router.get("/view/saved/{model_id}")
+async def saved_view(model_id: Id, services: Wired) -> HTMLResponse:
+    """A sense model as a part of a page."""
+    return await view(services, "saved_view.html", lambda: views.saved(services.store.get_senses(model_id)))
+
+
+@router.get("/static/{digest}/{name}")
+async def static(digest: str, name: str, request: Request) -> Response:
+    """A file that pages load."""
+    kept = assets()
+    asset = await to_thread.run_sync(kept.get, name) if digest == kept.digest else None
+    if asset is None:
+        raise HTTPException(404)
+    if "gzip" in request.headers.get("accept-encoding", ""):
+        return Response(asset.packed, media_type=asset.media_type, headers=FOR_EVER | {"Content-Encoding": "gzip"})
+    return Response(asset.plain, media_type=asset.media_type, headers=FOR_EVER)
+
+
+def page(template: str, services: Services, *, root: str = "./", **values: Any) -> HTMLResponse:
+    """The template as a page; `root` is the relative address of the first page, so that a proxy may add a prefix."""
+    html = (
+        templates()
+        .get_template(template)
+        .render(
+            root=root,
+            static=f"{root}static/{assets().digest}/",
+            keys=bool(services.settings.api_keys),
+            models=[(name, name == services.settings.model, causal(name)) for name in services.encoders],
+            **values,
+        )
+    )
+    return HTMLResponse(html, headers=HEADERS)
+
+
+async def view(services: Services, template: str, values: Callable[[], dict[str, Any]]) -> HTMLResponse:
+    """A part of a page one folder down, made in a thread; it holds someone's data, so nobody keeps it."""
+
+    def render() -> str:
+        return templates().get_template(template).render(root="../", charts=True, exports=EXPORTS, **values())
+
+    return HTMLResponse(await services.off_loop(render), headers={"Cache-Control": "no-store"})
+
+
+def causal(name: str) -> bool:
+    """Whether the model is known to be causal without loading it."""
+    return name in CATALOGUE and CATALOGUE[name].causal
+
+
+@cache
+def worked(name: str) -> Analysis:
+    """An analysis that a real model made for these pages (`make worked`)."""
+    return from_json((files("service.web") / "worked" / f"{name}.json").read_bytes())
+
+
+@cache
+def examples() -> list[tuple[str, str]]:
+    """(word, sentences) to try, a sentence a line."""
+    folder = files("service.web") / "worked"
+    return [(word, (folder / f"{word}.txt").read_text(encoding="utf-8")) for word in ("bank", "spring", "crane")]
+
+
+@cache
+def assets() -> Assets:
+    """Read once."""
+    return Assets.load()
+
+
+@cache
+def templates() -> jinja2.Environment:
+    """All text is escaped; a name that is not there is an error."""
+    return jinja2.Environment(
+        loader=jinja2.PackageLoader("service.web"), autoescape=True, trim_blocks=True, lstrip_blocks=True,
+        undefined=jinja2.StrictUndefined,
+    )  # fmt: skip

@@ -1,4 +1,8 @@
-"""How the lesson measures: time in interleaved rounds, memory by what is alive, growth as an exponent."""
+"""How the lesson measures: time in interleaved rounds, memory by what is alive, growth as an exponent.
+
+Time is that of the processor, on one thread: where the machine has nothing else to do it is the time on the clock, and
+where it has, it is still what this work took.
+"""
 
 from __future__ import annotations
 
@@ -9,7 +13,7 @@ import weakref
 from collections.abc import Callable, Hashable, Mapping, Sequence
 from datetime import UTC, datetime
 from pathlib import Path
-from time import perf_counter
+from time import monotonic, thread_time
 from typing import Any, TypeVar
 
 import numpy as np
@@ -23,19 +27,24 @@ from analysis.types import FloatArray
 Key = TypeVar("Key", bound=Hashable)
 Task = Callable[[], object]
 LEAST_SAMPLE = 0.001  # seconds: a shorter task is run several times for one sample, for the clock's sake
+LONGEST = 8.0  # seconds on the clock for all rounds: a busy machine gets fewer of them
+LEAST_ROUNDS = 3
 RESAMPLES = 1000
 
 
 def rounds(tasks: Mapping[Key, Task], repeats: int) -> dict[Key, list[float]]:
-    """Seconds a run of each task, one sample a round.
+    """Seconds a run of each task, one sample a round; at most `repeats` rounds.
 
     Each round times every task once, so that a machine that slows down for a while slows all of them alike. A task
     runs once before the clock starts, and as often for a sample as fill LEAST_SAMPLE.
     """
+    begun = monotonic()
     with torch.inference_mode():
         runs = {key: _runs(task) for key, task in tasks.items()}
         samples: dict[Key, list[float]] = {key: [] for key in tasks}
-        for _ in range(repeats):
+        for done in range(repeats):
+            if done >= LEAST_ROUNDS and monotonic() - begun > LONGEST:
+                break
             for key, task in tasks.items():
                 samples[key].append(_seconds(task, runs[key]))
     return samples
@@ -43,14 +52,14 @@ def rounds(tasks: Mapping[Key, Task], repeats: int) -> dict[Key, list[float]]:
 
 def _runs(task: Task) -> int:
     task()
-    return max(1, math.ceil(LEAST_SAMPLE / _seconds(task, 1)))
+    return max(1, math.ceil(LEAST_SAMPLE / max(_seconds(task, 1), 1e-7)))
 
 
 def _seconds(task: Task, runs: int) -> float:
-    since = perf_counter()
+    since = thread_time()
     for _ in range(runs):
         task()
-    return (perf_counter() - since) / runs
+    return (thread_time() - since) / runs
 
 
 def point(n: int, samples: Sequence[float]) -> Point:

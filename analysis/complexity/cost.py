@@ -35,10 +35,11 @@ def parallel(*, quick: bool = False, seed: int = 0) -> Parallel:
         "stepwise": attention.one_at_a_time,
     }
     tasks = {(method, n): partial(layer, texts[n]) for n in lengths for method, layer in layers.items()}
-    time = _series(layers, lengths, rounds(tasks, repeats))
+    seconds = rounds(tasks, repeats)
+    time = _series(layers, lengths, seconds)
     by_method = {series.method: series for series in time}
     overtaken = [n for n in lengths if by_method["rnn"].at(n).median < by_method["dense"].at(n).median]
-    return Parallel(machine(torch.float32), seed, repeats, WIDTH, time, min(overtaken, default=None))
+    return Parallel(machine(torch.float32), seed, _rounds(seconds), WIDTH, time, min(overtaken, default=None))
 
 
 def cost(*, quick: bool = False, seed: int = 0) -> Cost:
@@ -57,7 +58,7 @@ def cost(*, quick: bool = False, seed: int = 0) -> Cost:
     return Cost(
         machine=machine(torch.float32),
         seed=seed,
-        repeats=repeats,
+        repeats=_rounds(seconds),
         width=WIDTH,
         window=window,
         time=_series(kinds, sizes, seconds),
@@ -74,6 +75,10 @@ def _series(
     methods: Iterable[Method], sizes: Sequence[int], samples: Mapping[tuple[Method, int], Sequence[float]]
 ) -> tuple[Series, ...]:
     return tuple(Series(m, tuple(point(n, samples[m, n]) for n in sizes)) for m in methods)
+
+
+def _rounds(samples: Mapping[tuple[Method, int], Sequence[float]]) -> int:
+    return len(next(iter(samples.values())))
 
 
 def _exactly(n: int, number: float) -> Point:

@@ -17,7 +17,7 @@ from analysis.complexity.attentions import SelfAttention
 from analysis.complexity.clock import machine, point
 from analysis.lesson import Method, Paths, Point, Series
 
-WIDTH = 64
+WIDTH = 32
 DISTANCES = (1, 2, 4, 8, 16, 32, 64, 128, 256)
 QUICK_DISTANCES = (1, 2, 4, 16)
 Network = Callable[[Tensor], Tensor]  # (batch, n, width) -> (batch, n, width)

@@ -183,7 +183,7 @@ def test_costs_are_measured_at_every_size() -> None:
         assert all(0 < point.low <= point.median <= point.high for point in series.points)
     assert [point.median for point in measured.matrix.points] == [4 * n * n for n in cost.QUICK]
     dense_memory = {point.n: point.median for point in measured.memory[0].points}
-    assert dense_memory[64] == 4 * (2 * 64 * 64 + 64 * flow.WIDTH), "scores and weights, or weights and output"
+    assert dense_memory[64] == 4 * (2 * 64 * 64 + 64 * cost.WIDTH), "scores and weights, or weights and output"
     assert measured.machine.threads == torch.get_num_threads()
     assert measured.machine.processor
     parallel = cost.parallel(quick=True)

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
 from importlib.metadata import version
+from threading import Thread
 
 from anyio import to_thread
 from fastapi import FastAPI
@@ -56,6 +57,7 @@ def create_app(settings: Settings, *, encoders: Mapping[str, Encoder], store: St
     async def lifespan(_: FastAPI) -> AsyncIterator[None]:
         if warm and isinstance(encoders, Encoders):
             encoders.load_soon(settings.model)
+            Thread(target=pages.warm, name="polyseme-pages", daemon=True).start()
         if here and kept.rows.active():  # left by a service that ended before they did
             await to_thread.run_sync(worker.start)
         yield

@@ -11,12 +11,20 @@ from analysis.catalogue import resolve
 from analysis.corpus import documents
 from analysis.model.encoder import load
 from analysis.pipeline import analyse
-from analysis.record import to_json
+from analysis.record import Analysis, to_json
 from service.settings import Settings
+from service.web.views import charts_of
 
 WHERE = Path(__file__).parents[1] / "service" / "web" / "worked"
 SENTENCE = "The bank by the river"
 TWO = ["I went to the bank to deposit money", "I sat by the bank watching the river"]
+
+
+def write(name: str, analysis: Analysis) -> None:
+    """The analysis and its charts."""
+    (WHERE / f"{name}.json").write_text(to_json(analysis) + "\n", encoding="utf-8")
+    charts = json.dumps(charts_of(analysis), ensure_ascii=False)
+    (WHERE / f"{name}-charts.json").write_text(charts + "\n", encoding="utf-8")
 
 
 def main() -> None:
@@ -25,9 +33,8 @@ def main() -> None:
         encoder = load(resolve(name, home))
         if name == "mpnet":
             bank = documents((WHERE / "bank.txt").read_text(encoding="utf-8").splitlines())
-            (WHERE / "senses.json").write_text(to_json(analyse(encoder, bank, "bank")) + "\n", encoding="utf-8")
-            pair = analyse(encoder, documents(TWO), "bank", Options(drivers="none", pairs=200))
-            (WHERE / "vectors.json").write_text(to_json(pair) + "\n", encoding="utf-8")
+            write("senses", analyse(encoder, bank, "bank"))
+            write("vectors", analyse(encoder, documents(TWO), "bank", Options(drivers="none", pairs=200)))
         view = views.by_word(encoder.attention(SENTENCE))
         layers, heads = range(view.weights.shape[0]), range(view.weights.shape[1])
         shown = views.to_dict(view, encoder.info, "word", list(layers), list(heads))

@@ -107,8 +107,8 @@ def target_lines(analysis: Analysis) -> Chart:
         )
     )  # fmt: skip
     text = base.encode(y=y, text="word:N")
-    left: dict[str, Any] = {"align": "right", "dx": -4}
-    right: dict[str, Any] = {"align": "left", "dx": 4}
+    left: dict[str, Any] = {"align": "right", "dx": -9}
+    right: dict[str, Any] = {"align": "left", "dx": 9}
     marks = [
         text.transform_filter("!datum.target").mark_text(color=MUTED, **left).encode(x=x(0.28)),
         text.transform_filter("datum.target").mark_text(color=TEXT, fontWeight="bold", **left).encode(x=x(0.28)),
@@ -210,7 +210,7 @@ def _matrix(readings: Sequence[Reading], layers: Sequence[int], heads: Sequence[
         ),
         name="attention-matrix",
         title=_sinks(readings),
-        caption=f"A row is what one word attends to, and sums to 1. "
+        caption=f"A row is what one word attends to, and sums to 1{'' if heads else '; mean over heads'}. "
         f"{'A word sees nothing after itself: “-”. ' if causal else ''}{NOT_PROOF}",
         table=_top_pairs(readings),
         data={"cells": cells},

@@ -23,7 +23,7 @@ from analysis.charts.frame import (
 )  # fmt: skip
 from analysis.record import Analysis, Estimate, LayerSeparation
 
-GONE = {"delete": "words left out", "mask": "words masked"}
+GONE = {"delete": "left out", "mask": "masked"}
 ROW = 30  # pixels a row of the test
 
 
@@ -38,8 +38,8 @@ def faithfulness(analysis: Analysis) -> Chart:
     names: dict[float, str] = {}
     at = 0
     for measure, label in (
-        ("comprehensiveness", "Comprehensiveness: without the words. More is better."),
-        ("sufficiency", "Sufficiency: with nothing but the words. Near 0 or below is best."),
+        ("comprehensiveness", "Comprehensiveness: more is better"),
+        ("sufficiency", "Sufficiency: near 0 or below is best"),
     ):
         heads.append({"at": at, "label": label})
         for name, row in tests:
@@ -66,7 +66,7 @@ def faithfulness(analysis: Analysis) -> Chart:
         .encode(x="low:Q", x2="high:Q", y=y, stroke=stroke)
     )
     dots = base.mark_point(size=80, strokeWidth=2).encode(
-        x=alt.X("value:Q", axis=alt.Axis(title="drop in the probability of the sense, mean over usages", tickCount=6)),
+        x=alt.X("value:Q", axis=alt.Axis(title="mean drop in the probability of the sense", tickCount=5)),
         y=y,
         stroke=stroke,
         fill=alt.Fill("words:N", legend=legend, scale=alt.Scale(domain=kinds, range=[SENSES[0], "transparent"])),
@@ -78,15 +78,16 @@ def faithfulness(analysis: Analysis) -> Chart:
     nought = alt.Chart(alt.NamedData("measures")).mark_rule(color=LINE, strokeWidth=2).encode(x=alt.datum(0))
     head = (
         alt.Chart(alt.NamedData("measures"))
-        .mark_text(align="left", fontWeight="bold", color=TEXT)
-        .encode(y=y, x=alt.value(0), text="label:N")
+        .mark_text(align="right", fontWeight="bold", color=TEXT)
+        .encode(y=y, x=alt.value("width"), text="label:N")
     )
     return framed(
         alt.layer(nought, whiskers, dots, head),
         name="faithfulness",
         title=_proved(analysis),
-        caption=f"Drop in the probability of the sense when the strongest drivers go, and as many random words; mean "
-        f"over usages and over {_percent(tests[0][1].fractions)} of the words, with 95\u00a0% intervals.",
+        caption="Comprehensiveness: the drop without the strongest drivers, or as many random words. Sufficiency: the "
+        "drop with nothing but them. In brackets: usages. Words are left out or masked; mean over usages and over "
+        f" {_percent(tests[0][1].fractions)} of the words, with 95\u00a0% intervals.",
         table=(
             ("usages", "measure", "words", "value", "low", "high"),
             [[p["usages"], p["measure"], p["words"], p["value"], p["low"], p["high"]] for p in points],
@@ -130,7 +131,7 @@ def cosine_by_layer(analysis: Analysis) -> Chart:
         line + dots + _at_the_line(last, x, "cosine"),
         name="cosine-by-layer",
         title=_apart(analysis),
-        caption=f"The embedding table has one vector for a form of “{cut(analysis.target, 30)}”, whatever the sentence "
+        caption=f"Pairs of usages within a sense, and between senses. The embedding table has one vector for a form of “{cut(analysis.target, 30)}”, whatever the sentence "
         f"(static). Layer 0 is the word and its position; each layer above mixes in more of the context. "
         f"{plural(analysis.static.n if analysis.static else 0, 'usage')}.",
         table=_layers_table(analysis, ("cosine", "within", "between")),
@@ -151,7 +152,7 @@ def separation(analysis: Analysis) -> Chart:
     x = _layer_axis(layers)
     low = min(0.4, *(row["auc"] for row in (*lines, *still)))
     y = alt.Y("auc:Q", scale=alt.Scale(domain=[round(low - 0.05, 1), 1.02], nice=False),
-              axis=alt.Axis(title="chance that a pair of one sense is the more alike", tickCount=6))  # fmt: skip
+              axis=alt.Axis(title="separation (0.5 is chance)", tickCount=6))  # fmt: skip
     contextual = alt.Chart(alt.NamedData("layers")).encode(x=x, y=y)
     line = contextual.mark_line(strokeWidth=2.5, color=SENSES[0])
     dots = contextual.mark_point(size=40, filled=True, opacity=1, color=SENSES[0]).encode(
@@ -179,7 +180,7 @@ def separation(analysis: Analysis) -> Chart:
     )
 
 
-_PAIRS = ("within a sense", "between senses", "static")
+_PAIRS = ("within", "between", "static")
 
 
 def _static(analysis: Analysis) -> LayerSeparation:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import base64
 import hashlib
 from functools import cache
+from importlib.resources import files
 from typing import NamedTuple
 
 import vl_convert
@@ -36,9 +37,16 @@ def to_png(spec: Spec) -> bytes:
 @cache
 def library() -> Script:
     """Vega, Vega-Lite and Vega-Embed as one script, which sets `window.vegaEmbed`; two seconds the first time."""
-    return script(vl_convert.javascript_bundle("window.vegaEmbed = vegaEmbed;"))
+    return _script(vl_convert.javascript_bundle("window.vegaEmbed = vegaEmbed;"))
 
 
-def script(text: str) -> Script:
+@cache
+def scripts() -> tuple[Script, Script]:
+    """The library, and what draws a page's charts with it (analysis/templates/charts.js)."""
+    drawing = files("analysis").joinpath("templates", "charts.js").read_text(encoding="utf-8")
+    return library(), _script(drawing)
+
+
+def _script(text: str) -> Script:
     digest = base64.b64encode(hashlib.sha256(text.encode()).digest()).decode()
     return Script(text, f"'sha256-{digest}'")

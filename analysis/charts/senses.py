@@ -184,8 +184,8 @@ def drivers(analysis: Analysis) -> Chart:
         ),
     )
     base = alt.Chart(alt.NamedData("drivers"))
-    what = "drop in the probability of the sense without the word" if _by_removal(analysis) else "effect"
-    x = alt.X("effect:Q", axis=alt.Axis(title=f"mean {what}, with its 95 % interval", tickCount=5))
+    what = "drop in probability without the word" if _by_removal(analysis) else "effect, in the method's unit"
+    x = alt.X("effect:Q", axis=alt.Axis(title=f"mean {what}", tickCount=5))
     bar = base.mark_bar(orient="horizontal", size=BAR * 0.6).encode(
         x=x, x2=alt.datum(0), y=y,
         fill=alt.Fill("sense:N", legend=None, scale=alt.Scale(
@@ -207,7 +207,7 @@ def drivers(analysis: Analysis) -> Chart:
         alt.layer(alt.Chart(alt.NamedData("senses")).mark_rule().encode(x=alt.datum(0)), bar, whisker, *ends, head),
         name="drivers",
         title=_driven(analysis, shown),
-        caption="A bar is the mean over the explained usages of the sense that have the word; the line is the 95 % "
+        caption="The probability is that of the sense. A bar is the mean over the explained usages of the sense that have the word; the line is the 95 % "
         "interval. In brackets: in how many usages; one alone has no interval.",
         table=(
             ("sense", "word", "effect", "low", "high", "usages"),

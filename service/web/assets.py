@@ -21,6 +21,7 @@ from service.web import heat
 TYPES = {
     ".css": "text/css; charset=utf-8",
     ".js": "text/javascript; charset=utf-8",
+    ".json": "application/json",
     ".svg": "image/svg+xml",
 }
 CHARTS = "vega.js"
@@ -52,8 +53,11 @@ class Assets:
     @classmethod
     def load(cls) -> Assets:
         """Those of the package, and the styles of the heat maps."""
-        folder = files("service.web") / "static"
-        contents = {entry.name: entry.read_bytes() for entry in folder.iterdir() if entry.is_file()}
+        web = files("service.web")
+        contents = {entry.name: entry.read_bytes() for entry in (web / "static").iterdir() if entry.is_file()}
+        for entry in (web / "worked").iterdir():
+            if entry.name.startswith("attention-"):  # with every layer and head, for a page to look through
+                contents[entry.name] = entry.read_bytes()
         contents["heat.css"] = heat.stylesheet().encode()
         # The bundle is made when it is first asked for; its version stands for its content.
         all_of_it = hashlib.sha256(version("vl-convert-python").encode())

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from functools import cache
-from importlib.resources import files
 from typing import Annotated, Any
 
 import jinja2
@@ -14,10 +13,10 @@ from fastapi.responses import HTMLResponse, Response
 from starlette.exceptions import HTTPException
 
 from analysis.catalogue import CATALOGUE
-from analysis.record import Analysis, from_json
+from analysis.record import Analysis
 from service.api.services import Services, Wired
-from service.web import views
-from service.web.assets import Assets
+from service.web import heat, views
+from service.web.assets import CHARTS, Assets
 
 router = APIRouter(include_in_schema=False)
 # Nothing but what this service itself sends; a text that got out of its place could run nothing and style nothing.
@@ -28,25 +27,51 @@ POLICY = (
 HEADERS = {"Content-Security-Policy": POLICY, "Cache-Control": "no-cache"}
 FOR_EVER = {"Cache-Control": "public, max-age=31536000, immutable", "Vary": "Accept-Encoding"}
 EXPORTS = (("html", "Report (HTML)"), ("json", "JSON"), ("csv", "CSV"), ("parquet", "Parquet"))
+View = Callable[[Analysis, views.Charts], dict[str, Any]]
 Id = Annotated[str, Path(pattern="^[0-9a-zA-Z]{1,64}$")]
 
 
 @router.get("/")
 async def senses(services: Wired) -> HTMLResponse:
     """Which senses the sentences use, and why; a worked example before anything is asked."""
-    return page("senses.html", services, id=None, examples=examples(), charts=False, **views.senses(worked("senses")))
+    return page("senses.html", services, id=None, examples=views.examples(), stored=False, **_worked_senses())
 
 
 @router.get("/senses/{analysis_id}")
 async def found_senses(analysis_id: Id, services: Wired) -> HTMLResponse:
     """The same page with the senses of a stored analysis, which it fetches."""
-    return page("senses.html", services, root="../", id=analysis_id, examples=examples())
+    return page("senses.html", services, root="../", id=analysis_id, examples=views.examples())
+
+
+@router.get("/attention")
+async def attention(services: Wired) -> HTMLResponse:
+    """Where each word looks; on arrival a worked example, whose figures the script fetches as static files."""
+    both, later = views.attention("mpnet"), views.attention("smollm2")
+    return page("attention.html", services, both=both, causal_read=later, step=heat.step)
 
 
 @router.get("/view/senses/{analysis_id}")
 async def senses_view(analysis_id: Id, services: Wired) -> HTMLResponse:
     """A stored analysis as a part of a page."""
-    return await view(services, "senses_view.html", lambda: views.senses(services.store.get(analysis_id)))
+    return await view(services, "senses_view.html", lambda: _shown(views.senses, services, analysis_id))
+
+
+@router.get("/vectors")
+async def vectors(services: Wired) -> HTMLResponse:
+    """One static vector against many contextual ones; a worked example before anything is asked."""
+    return page("vectors.html", services, id=None, stored=False, **_worked_vectors())
+
+
+@router.get("/vectors/{analysis_id}")
+async def found_vectors(analysis_id: Id, services: Wired) -> HTMLResponse:
+    """The same page with a stored comparison, which it fetches."""
+    return page("vectors.html", services, root="../", id=analysis_id)
+
+
+@router.get("/view/vectors/{analysis_id}")
+async def vectors_view(analysis_id: Id, services: Wired) -> HTMLResponse:
+    """A stored comparison as a part of a page."""
+    return await view(services, "vectors_view.html", lambda: _shown(views.vectors, services, analysis_id))
 
 
 @router.get("/view/saved/{model_id}")
@@ -83,31 +108,41 @@ def page(template: str, services: Services, *, root: str = "./", **values: Any) 
     return HTMLResponse(html, headers=HEADERS)
 
 
+def warm() -> None:
+    """What the first page and the first chart would have to wait for; takes seconds, most of them in another process."""
+    assets().get(CHARTS)
+    _worked_senses()
+    _worked_vectors()
+
+
 async def view(services: Services, template: str, values: Callable[[], dict[str, Any]]) -> HTMLResponse:
     """A part of a page one folder down, made in a thread; it holds someone's data, so nobody keeps it."""
 
     def render() -> str:
-        return templates().get_template(template).render(root="../", charts=True, exports=EXPORTS, **values())
+        return templates().get_template(template).render(root="../", stored=True, exports=EXPORTS, **values())
 
     return HTMLResponse(await services.off_loop(render), headers={"Cache-Control": "no-store"})
+
+
+def _shown(view: View, services: Services, analysis_id: str) -> dict[str, Any]:
+    analysis = services.store.get(analysis_id)
+    return view(analysis, views.charts_of(analysis))
+
+
+@cache
+def _worked_senses() -> dict[str, Any]:
+    charts = views.worked_charts("senses").only("sense-map", "drivers", "faithfulness")
+    return views.senses(views.worked("senses"), charts)
+
+
+@cache
+def _worked_vectors() -> dict[str, Any]:
+    return views.vectors(views.worked("vectors"), views.worked_charts("vectors"))
 
 
 def causal(name: str) -> bool:
     """Whether the model is known to be causal without loading it."""
     return name in CATALOGUE and CATALOGUE[name].causal
-
-
-@cache
-def worked(name: str) -> Analysis:
-    """An analysis that a real model made for these pages (`make worked`)."""
-    return from_json((files("service.web") / "worked" / f"{name}.json").read_bytes())
-
-
-@cache
-def examples() -> list[tuple[str, str]]:
-    """(word, sentences) to try, a sentence a line."""
-    folder = files("service.web") / "worked"
-    return [(word, (folder / f"{word}.txt").read_text(encoding="utf-8")) for word in ("bank", "spring", "crane")]
 
 
 @cache

@@ -1,7 +1,7 @@
 // An analysis on a page: its table sorts and filters, its charts are drawn, its files are fetched, its senses are kept.
 
-import { Problem, get, hasKey, save } from "./api.js";
-import { draw } from "./charts.js";
+import { hasKey, save } from "./api.js";
+import { chart } from "./charts.js";
 import { prepareSaved } from "./saved.js";
 
 export function prepare(place) {
@@ -84,18 +84,16 @@ function downloadWithKey(link) {
   });
 }
 
-async function drawCharts(result) {
-  let specs;
-  try {
-    specs = await get(`v1/analyses/${result.dataset.id}/charts`);
-  } catch (error) {
-    if (!(error instanceof Problem)) throw error;
-    return;
-  }
-  for (const figure of result.querySelectorAll("[data-chart]")) {
-    const spec = specs[figure.dataset.chart];
-    if (!spec) continue;
-    figure.hidden = false;
-    await draw(figure.querySelector(".drawing"), spec);
+function drawCharts(result) {
+  const { specs, dark } = JSON.parse(result.querySelector("script.specs").textContent);
+  for (const place of result.querySelectorAll("[data-chart]")) {
+    const spec = specs[place.dataset.chart];
+    const redraw = chart(place, spec, dark);
+    if (place.dataset.chart === "sense-map") {
+      result.addEventListener("only", ({ detail: sense }) => {
+        const fits = (row) => sense === null || document.getElementById(row.usage)?.dataset.sense === sense;
+        redraw({ usages: spec.datasets.usages.filter(fits), senses: sense === null ? spec.datasets.senses : [] });
+      });
+    }
   }
 }

@@ -5,13 +5,14 @@ Colour, dash and marker tell the kinds apart; both axes are logarithmic, so that
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from typing import NamedTuple
 
 import altair as alt
 
 from analysis.charts.frame import MUTED, SENSES, TEXT, Chart, Row, framed
-from analysis.lesson import LABELS, Cost, Machine, Method, Parallel, Paths, Point, Series
+from analysis.lesson import LABELS, Cost, Machine, Method, Parallel, Paths, Series
 
 HEIGHT = 300
 MILLI, MEBI = 1e3, 1 / 2**20
@@ -52,7 +53,7 @@ def gradient(part: Paths) -> Chart:
     return _chart(
         part.ratio,
         name="lesson-gradient",
-        title=f"Over {far} words a recurrent network keeps {power(rnn)} of the gradient, attention {dense:.2f}",
+        title=f"Over {far} words a recurrent network keeps {rnn:.1g} of the gradient, attention {dense:.2f}",
         caption=f"Gradient of the last word's output by the first word's input, over that by the neighbour's: 1 is as "
         f"strong as a neighbour. Untrained layers {part.width} wide. {told(part.machine, part.repeats, 'seeds')}",
         x="distance between the two words, in words",
@@ -121,14 +122,6 @@ def told(machine: Machine, repeats: int, of: str) -> str:
     )
 
 
-def power(value: float) -> str:
-    """A number as people write it: 0.25, or 3·10⁻⁶² where it is small."""
-    if value == 0 or value >= 0.01:
-        return f"{value:.2f}"
-    factor, exponent = f"{value:.0e}".split("e")
-    return f"{factor}·10{str(int(exponent)).translate(str.maketrans('-0123456789', '⁻⁰¹²³⁴⁵⁶⁷⁸⁹'))}"
-
-
 def _chart(
     series: Sequence[Series],
     *,
@@ -146,19 +139,19 @@ def _chart(
         for one in series
         for p in one.points
     ]
-    slopes = _guides(series, factor) if guides else []
     looks = {LABELS[one.method]: LOOKS[one.method] for one in series}
     sizes = [p.n for p in series[0].points]
+    tens = _decades([row["low"] for row in rows] + [row["high"] for row in rows])
     across = alt.X("n:Q", scale=alt.Scale(type="log", base=2, nice=False),
-                   axis=alt.Axis(title=x, values=sizes, format="d", grid=False))  # fmt: skip
-    up = alt.Y("median:Q", scale=alt.Scale(type="log", nice=False), axis=alt.Axis(title=y, tickCount=6, format="~g"))
+                   axis=alt.Axis(title=x, values=sizes, format="d", grid=False, titleAnchor="middle"))  # fmt: skip
+    up = alt.Y("median:Q", scale=alt.Scale(type="log", nice=False), axis=alt.Axis(title=y, values=tens, format="~g"))
     return framed(
-        alt.layer(*_slopes(across, up), *_lines(looks, across, up, form)),
+        alt.layer(*(_slopes(across, up) if guides else ()), *_lines(looks, across, up, form)),
         name=name,
         title=title,
         caption=caption,
         table=(("words", "kind", y, "least", "greatest"), [list(row.values()) for row in rows]),
-        data={"lines": rows, "guides": slopes, "ends": [row for row in slopes if row["n"] == max(sizes)]},
+        data={"lines": rows} | (_guides(series, factor) if guides else {}),
         height=HEIGHT,
     )
 
@@ -166,21 +159,23 @@ def _chart(
 def _lines(looks: dict[str, Look], x: alt.X, y: alt.Y, form: str) -> list[alt.Chart]:
     """The range as a bar behind, the medians as a line, each measured point as a marker."""
     kinds = list(looks)
-    legend = alt.Legend(title=None, symbolType="stroke", symbolSize=500, symbolStrokeWidth=2.5)
+    legend = alt.Legend(title=None, symbolSize=80, symbolStrokeWidth=1, symbolOpacity=1)
     colours = alt.Scale(domain=kinds, range=[look.colour for look in looks.values()])
     dashes = alt.Scale(domain=kinds, range=[list(look.dash) for look in looks.values()])
     shapes = alt.Scale(domain=kinds, range=[look.shape for look in looks.values()])
     base = alt.Chart(alt.NamedData("lines")).encode(x=x)
     stroke = alt.Stroke("kind:N", scale=colours, legend=legend)
-    ranges = base.mark_rule(strokeWidth=5, opacity=0.35).encode(y=alt.Y("low:Q"), y2="high:Q", stroke=stroke)
+    ranges = base.mark_rule(strokeWidth=5, opacity=0.35).encode(
+        y=alt.Y("low:Q"), y2="high:Q", stroke=stroke
+    )
     line = base.mark_line(strokeWidth=2.5).encode(
         y=y, stroke=stroke, strokeDash=alt.StrokeDash("kind:N", scale=dashes, legend=legend)
     )
     dots = base.mark_point(size=45, opacity=1).encode(
         y=y,
         stroke=stroke,
-        fill=alt.Fill("kind:N", scale=colours, legend=None),
-        shape=alt.Shape("kind:N", scale=shapes, legend=None),
+        fill=alt.Fill("kind:N", scale=colours, legend=legend),
+        shape=alt.Shape("kind:N", scale=shapes, legend=legend),
         tooltip=[alt.Tooltip("kind:N"), alt.Tooltip("n:Q", title="words"),
                  *(alt.Tooltip(f"{field}:Q", format=form) for field in ("median", "low", "high"))],
     )  # fmt: skip
@@ -188,21 +183,29 @@ def _lines(looks: dict[str, Look], x: alt.X, y: alt.Y, form: str) -> list[alt.Ch
 
 
 def _slopes(x: alt.X, y: alt.Y) -> list[alt.Chart]:
-    """The guides, with their names at the right end."""
+    """The guides, each with its name under it."""
     line = alt.Chart(alt.NamedData("guides")).mark_line(color=MUTED, strokeWidth=1, strokeDash=[1, 3])
-    name = alt.Chart(alt.NamedData("ends")).mark_text(align="right", dx=-2, dy=-9, color=TEXT, fontStyle="italic")
+    name = alt.Chart(alt.NamedData("names")).mark_text(dy=12, color=TEXT, fontStyle="italic")
     return [line.encode(x=x, y=y, detail="kind:N"), name.encode(x=x, y=y, text="kind:N")]
 
 
-def _guides(series: Sequence[Series], factor: float) -> list[Row]:
-    """Lines of slope 1 and 2 (how n and n² grow) through the dense median at the middle of the sizes."""
+def _guides(series: Sequence[Series], factor: float) -> dict[str, list[Row]]:
+    """Lines of slope 1 and 2 (how n and n² grow) through the dense median at the middle of the sizes, and their names."""
     points = _of(series, "dense").points
-    pivot: Point = points[len(points) // 2]
-    return [
-        {"n": p.n, "kind": name, "median": pivot.median * factor * (p.n / pivot.n) ** slope}
+    half = points[len(points) // 2 :]
+    rows: list[Row] = [
+        {"n": p.n, "kind": name, "median": half[0].median * factor * (p.n / half[0].n) ** slope}
         for name, slope in (("n", 1), ("n²", 2))
-        for p in points[len(points) // 2 :]
+        for p in half
     ]
+    return {"guides": rows, "names": [row for row in rows if row["n"] == points[-2].n]}
+
+
+def _decades(values: Sequence[float]) -> list[float]:
+    """Powers of ten among the values, at most seven."""
+    low, high = math.log10(min(values)), math.log10(max(values))
+    step = next(step for step in (1, 2, 5, 10, 20, 50) if (high - low) / step < 7)
+    return [float(f"1e{n}") for n in range(-300, 300, step) if low <= n <= high]
 
 
 def _of(series: Sequence[Series], method: Method) -> Series:

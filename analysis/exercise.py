@@ -134,7 +134,7 @@ IDEAS = (
         "An RNN needs as many steps as there are words between; attention needs one.",
         "paths",
         r"\b(?:one|single|1|constant|fewer|short(?:er|est)?|direct(?:ly)?)[\s-]+(?:\w+[\s-]+){0,2}(?:steps?|paths?|"
-        r"hops?|links?|jumps?|connections?|connect(?:s|ed)?|access)\b|\bpath[\s-]+lengths?\b|\bO\(1\)|"
+        r"hops?|links?|jumps?|connections?|connect(?:s|ed)?|access)\b|\bpath[\s-]+lengths?\b|\bpaths? (?:\w+ ){0,2}(?:constant|short|one|direct)\b|\bO\(1\)|"
         r"\b(?:one|1) step\b|\bdirectly\b|\bat any distance\b|\b(?:regardless|independent(?:ly)?) of (?:the )?distance\b",
     ),
     Idea(
@@ -199,7 +199,7 @@ def feedback(answer: str) -> Feedback:
     if not 1 < len(given) <= LONGEST:
         letters = ", ".join(choice.letter for choice in CHOICES)
         raise BadText(
-            f"an answer of {len(given):,} characters is no answer here",
+            f"{given!r} is no choice, and no sentence" if len(given) <= 1 else f"{len(given):,} characters are too many",
             remedy=f"give one of the letters {letters}, or a sentence of at most {LONGEST:,} characters",
             where=("answer",),
         )

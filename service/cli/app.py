@@ -11,7 +11,7 @@ import sys
 import typer
 
 from analysis.errors import PolysemeError
-from service.cli import analyses, attention, db, evaluate, fit_pairs, models, sense_models, serve, worker
+from service.cli import analyses, attention, db, evaluate, fit_pairs, lesson, models, sense_models, serve, worker
 
 app = typer.Typer(
     name="polyseme",
@@ -27,6 +27,7 @@ app.command()(attention.attention)
 app.command()(sense_models.assign)
 app.command()(evaluate.evaluate)
 app.command()(fit_pairs.fit_pairs)
+app.command()(lesson.lesson)
 app.command()(worker.worker)
 app.add_typer(db.db_app, name="db")
 app.command()(serve.serve)

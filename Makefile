@@ -9,7 +9,7 @@ REQUESTS ?= 20000
 CLIENTS ?= 64
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo test slow quality fuzz soak bench-service audit readme examples check format serve clean
+.PHONY: help setup demo test slow quality fuzz soak bench-service audit readme examples worked screenshots check format serve clean
 
 help: ## this list
 	@sed -n 's/^\([a-z-]*\):.*## /\1\t/p' $(MAKEFILE_LIST) | expand -t 15
@@ -60,6 +60,12 @@ readme: setup ## writes the table of settings into the README
 examples: setup ## writes the examples of the API's description, and its snapshot
 	$(BIN)/python -m tests.make_examples
 	POLYSEME_WRITE_SNAPSHOT=1 $(BIN)/python -m pytest -q tests/api/test_openapi.py
+
+worked: setup ## writes the worked examples of the pages, read with mpnet and smollm2
+	$(BIN)/python -m tests.make_worked
+
+screenshots: setup ## writes pictures of the pages to docs/; wants a Chromium
+	$(BIN)/python -m tests.screenshots
 
 check: setup ## format, lint, types, import rules, tests
 	$(BIN)/ruff format --check .

@@ -14,8 +14,7 @@ from analysis.record import Similarity, UsageAttention
 from analysis.types import Attention, FloatArray, IntArray, Span, Unit
 
 SIMILAR = 100  # usages at most whose cosines are kept
-LONGEST = 60  # words of a usage beyond which its attention is not kept
-SQUARE = 40  # words beyond which only the target's row is
+LONGEST = 40  # words of a usage beyond which its attention is not kept: a page of 100 usages stays under 3 MB
 SENSES = 6  # the senses, largest first, whose exemplars' attention is kept: those with a colour of their own
 
 

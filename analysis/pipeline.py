@@ -173,7 +173,7 @@ def _attended(
     of = exemplars[: pictures.SENSES]
     chosen = np.array([i for own in of for i in own], dtype=np.int64)
     shown, rows = _detailed(encoder, usages, chosen, watch), usages.words
-    whole = {own[0] for own in of if own and len(rows[own[0]]) <= pictures.SQUARE}
+    whole = {own[0] for own in of if own and len(rows[own[0]]) <= pictures.LONGEST}
     progress = watch("read attention", len(whole))
     found = []
     for k, i in enumerate(chosen.tolist()):

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
 from functools import partial
 from importlib.metadata import version
-from threading import Thread
 
 from anyio import to_thread
 from fastapi import FastAPI
@@ -19,6 +19,7 @@ from service.api import (
     analyses,
     attention,
     attributions,
+    charts,
     compare,
     docs,
     embeddings,
@@ -45,7 +46,9 @@ from service.web import pages
 from service.worker import Worker
 
 # Looked through in this order for each request: the quickest first, which are asked for the most.
-NOUNS = (embeddings, openai, senses, jobs, compare, attention, attributions, sense_models, analyses, models, lesson)
+NOUNS = (
+    embeddings, openai, senses, jobs, compare, attention, attributions, sense_models, charts, analyses, models, lesson,
+)  # fmt: skip
 
 
 def create_app(
@@ -69,12 +72,15 @@ def create_app(
 
     @asynccontextmanager
     async def lifespan(_: FastAPI) -> AsyncIterator[None]:
+        warming = list[asyncio.Task[None]]()
         if warm and isinstance(encoders, Encoders):
             encoders.load_soon(settings.model)
-            Thread(target=pages.warm, name="polyseme-pages", daemon=True).start()
+            warming.append(asyncio.create_task(pages.warm(services)))
         if here and kept.rows.active():  # left by a service that ended before they did
             await to_thread.run_sync(worker.start)
         yield
+        for task in warming:
+            task.cancel()
         await to_thread.run_sync(worker.stop)
         await to_thread.run_sync(services.shared.close)  # on the loop it would hold up the last answers
         store.close()

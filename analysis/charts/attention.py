@@ -6,6 +6,7 @@ chooses among readings, layers and heads; the mean is what is there at first, an
 
 from __future__ import annotations
 
+import json
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -49,8 +50,11 @@ class Reading:
     weights: FloatArray
 
 
-def matrix(attention: Attention, *, layers: Sequence[int], heads: Sequence[int]) -> Chart:
-    """The self-attention of one text; `layers` and `heads` are the numbers of those that it has."""
+def matrix(attention: Attention, *, layers: Sequence[int], heads: Sequence[int], special: bool = True) -> Chart:
+    """The self-attention of one text; `layers` and `heads` are the numbers of those that it has.
+
+    `special`: whether special tokens are shown at first. What they hide is not shared out among the others.
+    """
     reading = Reading(
         label=attention.text,
         words=tuple(unit.text for unit in attention.units),
@@ -58,7 +62,7 @@ def matrix(attention: Attention, *, layers: Sequence[int], heads: Sequence[int])
         target=(),
         weights=attention.weights,
     )
-    return _matrix([reading], layers, heads, causal=attention.causal)
+    return _matrix([reading], layers, heads, causal=attention.causal, special=special)
 
 
 def exemplar_matrix(analysis: Analysis) -> Chart:
@@ -168,33 +172,38 @@ def target_layers(analysis: Analysis) -> Chart:
     )
 
 
-def _matrix(readings: Sequence[Reading], layers: Sequence[int], heads: Sequence[int], *, causal: bool) -> Chart:
-    weights = [_with_means(reading.weights) for reading in readings]
-    n_heads = weights[0].shape[1]
-    cells: list[Row] = [
-        {"reading": r, "q": q, "k": k, "special": reading.special[q] or reading.special[k], "masked": causal and k > q,
-         "from": word, "to": other, "w": _rounded(weights[r][:, :, q, k])}
+def _matrix(
+    readings: Sequence[Reading], layers: Sequence[int], heads: Sequence[int], *, causal: bool, special: bool = True
+) -> Chart:
+    n_heads = _choices(len(heads))
+    # A row a word, and in it what it attends to: this may be half of a page's bytes.
+    rows: list[Row] = [
+        {"reading": r, "q": q, "w": [_rounded(weights[:, :, q, k]) for k in range(len(reading.words))]}
         for r, reading in enumerate(readings)
-        for q, word in enumerate(reading.words)
-        for k, other in enumerate(reading.words)
-    ]  # fmt: skip
+        for weights in [_with_means(reading.weights)]
+        for q in range(len(reading.words))
+    ]
+    slanted: dict[str, Any] = {"labelAngle": -45, "labelAlign": "left", "labelPadding": 8}
     base = (
-        alt.Chart(alt.NamedData("cells"))
-        .transform_filter("datum.reading == reading && (special || !datum.special)")
-        .transform_calculate(weight=f"datum.w[layer * {n_heads} + head]")
+        alt.Chart(alt.NamedData("rows"))
+        .transform_filter("datum.reading == reading")
+        .transform_calculate(k="sequence(length(datum.w))")
+        .transform_flatten(["k", "w"])
+        .transform_filter("special || !(own[reading][datum.q] || own[reading][datum.k])")
+        .transform_calculate(
+            weight=f"datum.w[layer * {n_heads} + head]",
+            masked=f"{json.dumps(causal)} && datum.k > datum.q",
+            query="words[reading][datum.q]",
+            key="words[reading][datum.k]",
+        )
         .encode(
-            x=alt.X(
-                "k:O",
-                axis=_words_axis(
-                    "to: the word that is looked at", labelAngle=-45, labelAlign="left", labelPadding=8, orient="top"
-                ),
-            ),
+            x=alt.X("k:O", axis=_words_axis("to: the word that is looked at", orient="top", **slanted)),
             y=alt.Y("q:O", axis=_words_axis("from: the word that looks")),
         )
     )
     seen = base.transform_filter("!datum.masked").mark_rect(aria=False).encode(
         fill=alt.Fill("weight:Q", scale=blues(0, 1), legend=_legend("attention (share of 1)", 1)),
-        tooltip=[alt.Tooltip("from:N"), alt.Tooltip("to:N"),
+        tooltip=[alt.Tooltip("query:N", title="from"), alt.Tooltip("key:N", title="to"),
                  alt.Tooltip("weight:Q", format=".3f", title="attention")],
     )  # fmt: skip
     masked = base.transform_filter("datum.masked")
@@ -206,14 +215,16 @@ def _matrix(readings: Sequence[Reading], layers: Sequence[int], heads: Sequence[
             _choice("layer", layers),
             _choice("head", heads),
             _words(readings),
-            alt.param("special", value=True, **_tick(readings)),
+            alt.param("own", value=[list(reading.special) for reading in readings]),
+            alt.param("special", value=special, **_tick(readings)),
         ),
         name="attention-matrix",
         title=_sinks(readings),
-        caption=f"A row is what one word attends to, and sums to 1{'' if heads else '; mean over heads'}. "
+        caption="A row is what one word attends to; with the special tokens it sums to 1"
+        f"{'' if heads else '; mean over heads'}. "
         f"{'A word sees nothing after itself: “-”. ' if causal else ''}{NOT_PROOF}",
         table=_top_pairs(readings),
-        data={"cells": cells},
+        data={"rows": rows},
         height=min(560, max(160, 26 * longest)),
         aspect=True,
     )
@@ -284,10 +295,18 @@ def _labelled(analysis: Analysis) -> list[tuple[str, UsageAttention]]:
 # what is seen
 
 
+def _context(reading: Reading) -> list[int]:
+    """The words around the target, without signs and special tokens."""
+    return [
+        k for k, word in enumerate(reading.words)
+        if not reading.special[k] and k not in reading.target and any(c.isalnum() for c in word)
+    ]  # fmt: skip
+
+
 def _attended(reading: Reading) -> list[tuple[str, float]]:
-    """The words that the target attends to most, itself and special tokens left out: mean over layers and heads."""
+    """The words that the target attends to most, its own left out: mean over layers and heads."""
     mean = reading.weights.mean(axis=(0, 1))
-    others = [k for k in range(len(reading.words)) if not reading.special[k] and k not in reading.target]
+    others = _context(reading)
     return [(reading.words[k], round(float(mean[k]), 3)) for k in sorted(others, key=lambda k: -mean[k])]
 
 
@@ -310,6 +329,8 @@ def _over_layers(analysis: Analysis, readings: Sequence[Reading]) -> str:
     share = np.mean([reading.weights[..., own].sum(axis=-1).mean(axis=1)
                      for reading, own in zip(readings, context, strict=True)], axis=0)  # fmt: skip
     most, least = int(share.argmax()), int(share.argmin())
+    if round(float(share[most]), 2) == round(float(share[least]), 2):
+        return f"“{cut(analysis.target, 30)}” gives its context {share[most]:.2f} of its attention at every layer"
     return (
         f"“{cut(analysis.target, 30)}” attends to its context most at layer {most} ({share[most]:.2f}), least at "
         f"layer {least} ({share[least]:.2f})"
@@ -333,7 +354,7 @@ def _by_layer(readings: Sequence[Reading]) -> Table:
     """The word that the target attends to most at each layer."""
     rows: list[list[Cell]] = []
     for reading in readings:
-        others = [k for k in range(len(reading.words)) if not reading.special[k] and k not in reading.target]
+        others = _context(reading)
         for layer, row in enumerate(reading.weights.mean(axis=1)):
             if others:
                 k = max(others, key=lambda k, row=row: row[k])  # type: ignore[misc]

@@ -118,9 +118,8 @@ def keys(analysis: Analysis) -> list[Key]:
     """The legend of senses: six by themselves, then the other ones, then the usages without a sense."""
     found = []
     for i, sense in enumerate(analysis.senses[: len(SENSES)]):
-        stroke = OUTLINE if i in PALE else SENSES[i]
         label = f"{mark(i).letter} · {cut(sense.label, 40)} ({sense.size})"
-        found.append(Key(mark(i).letter, SENSES[i], stroke, SHAPES[i], label))
+        found.append(Key(mark(i).letter, SENSES[i], outline(i), SHAPES[i], label))
     rest = analysis.senses[len(SENSES) :]
     if rest:
         label = f"{mark(len(SENSES)).letter} and further senses ({sum(sense.size for sense in rest)})"
@@ -129,6 +128,11 @@ def keys(analysis: Analysis) -> list[Key]:
     if undecided:
         found.append(Key(UNSURE, "transparent", UNASSIGNED, "circle", f"no sense: too little confidence ({undecided})"))
     return found
+
+
+def outline(i: int) -> str:
+    """The colour around the i-th sense's marks: its own, or a dark one where that would be too pale on white."""
+    return OUTLINE if i in PALE else SENSES[i]
 
 
 def key_of(analysis: Analysis) -> dict[str | None, str]:

@@ -78,14 +78,14 @@ def _separation(analysis: Analysis) -> str | None:
 def _attention(analysis: Analysis) -> str | None:
     if analysis.attention is None:
         return "the attention of exemplars was not asked for"
-    return None if analysis.attention else "the exemplars are too long to show"
+    return None if analysis.attention else "no exemplar is short enough to show"
 
 
 def _matrix(analysis: Analysis) -> str | None:
     lacks = _attention(analysis)
     if lacks or any(held.matrix for held in analysis.attention or ()):
         return lacks
-    return "the exemplars are too long to show"
+    return "no exemplar is short enough to show"
 
 
 CHARTS: dict[str, Kind] = {

@@ -30,8 +30,11 @@ ROW = 30  # pixels a row of the test
 def faithfulness(analysis: Analysis) -> Chart:
     """Both measures of the drivers beside those of random words, each with its 95 % interval."""
     letter = letters(analysis)
+    known = {"analysis": "All"} | {sense.id: letter[sense.id] for sense in analysis.senses[: len(SENSES)]}
     tests = [
-        (f"{letter.get(row.level, 'All')} ({row.n}), {GONE[row.operator]}", row) for row in analysis.faithfulness or ()
+        (f"{known[row.level]} ({row.n}), {GONE[row.operator]}", row)
+        for row in analysis.faithfulness or ()
+        if row.level in known
     ]
     points: list[Row] = []
     heads: list[Row] = []
@@ -131,8 +134,9 @@ def cosine_by_layer(analysis: Analysis) -> Chart:
         line + dots + _at_the_line(last, x, "cosine"),
         name="cosine-by-layer",
         title=_apart(analysis),
-        caption=f"Pairs of usages within a sense, and between senses. The embedding table has one vector for a form of “{cut(analysis.target, 30)}”, whatever the sentence "
-        f"(static). Layer 0 is the word and its position; each layer above mixes in more of the context. "
+        caption="Pairs of usages within a sense, and between senses. The embedding table has one vector for a form of "
+        f"“{cut(analysis.target, 30)}”, whatever the sentence (static). "
+        "Layer 0 is the word and its position; each layer above mixes in more of the context. "
         f"{plural(analysis.static.n if analysis.static else 0, 'usage')}.",
         table=_layers_table(analysis, ("cosine", "within", "between")),
         data={"layers": lines, "ends": last},

@@ -1,4 +1,7 @@
-"""A chart as SVG or PNG, without a browser; and the script that draws one on a page, without another host."""
+"""A chart as SVG or PNG, without a browser; and the script that draws one on a page, without another host.
+
+The renderer holds the interpreter's lock while it works, up to seconds: a server runs these in a process of their own.
+"""
 
 from __future__ import annotations
 
@@ -6,11 +9,12 @@ import base64
 import hashlib
 from functools import cache
 from importlib.resources import files
-from typing import NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
 
 import vl_convert
 
-from analysis.charts.frame import Spec
+if TYPE_CHECKING:
+    from analysis.charts.frame import Spec
 
 SCALE = 2.0  # pixels of a PNG per pixel of the chart: sharp in print and on dense screens
 
@@ -22,10 +26,10 @@ class Script(NamedTuple):
     policy: str
 
 
-def to_svg(spec: Spec) -> str:
-    """The chart as SVG; its text stays text."""
+def to_svg(spec: Spec) -> bytes:
+    """The chart as SVG, in UTF-8; its text stays text."""
     svg: str = vl_convert.vegalite_to_svg(spec, allowed_base_urls=[])
-    return svg
+    return svg.encode()
 
 
 def to_png(spec: Spec) -> bytes:

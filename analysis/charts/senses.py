@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 from analysis.charts.frame import (
     LINE,
     MUTED,
+    OTHER,
     PAGE,
     SENSES,
     TEXT,
@@ -28,6 +29,7 @@ from analysis.charts.frame import (
     letters,
     lookup,
     number,
+    outline,
     plural,
     sense_scales,
     sentence,
@@ -55,20 +57,23 @@ def sense_map(analysis: Analysis) -> Chart:
     ]  # fmt: skip
     places = np.array([(point["x"], point["y"]) for point in points])
     xs, ys, height = _equal_axes(places)
-    middles: list[Row] = [
-        {"x": middle[0], "y": middle[1], "letter": key}
-        for key in dict.fromkeys(point["key"] for point in points)
-        if key not in (UNSURE,)
-        for middle in [places[[point["key"] == key for point in points]].mean(axis=0).tolist()]
-    ]
+    middles: list[Row] = []
+    for key in dict.fromkeys(point["key"] for point in points):
+        own = places[[point["key"] == key for point in points]]
+        x, y = own.mean(axis=0).tolist()
+        if key not in (UNSURE, OTHER):
+            # Above the points where there are few: it would cover them.
+            middles.append(
+                {"x": x, "y": y if len(own) > 2 else own[:, 1].max() + 0.05 * (ys[1] - ys[0]), "letter": key}
+            )
     fill, stroke, shape, legend = sense_scales(shown)
-    x = alt.X("x:Q", scale=alt.Scale(domain=xs, nice=False), axis=_plain("first principal axis (no unit)"))
-    y = alt.Y("y:Q", scale=alt.Scale(domain=ys, nice=False), axis=_plain("second principal axis (no unit)"))
+    across = alt.X("x:Q", scale=alt.Scale(domain=xs, nice=False), axis=_plain("first principal axis (no unit)"))
+    up = alt.Y("y:Q", scale=alt.Scale(domain=ys, nice=False), axis=_plain("second principal axis (no unit)"))
     dots = (
         alt.Chart(alt.NamedData("usages"))
         .mark_point(size=110, strokeWidth=1.5, fillOpacity=0.75)
         .encode(
-            x=x, y=y,
+            x=across, y=up,
             fill=alt.Fill("key:N", scale=fill, legend=legend),
             stroke=alt.Stroke("key:N", scale=stroke, legend=legend),
             shape=alt.Shape("key:N", scale=shape, legend=legend),
@@ -77,7 +82,7 @@ def sense_map(analysis: Analysis) -> Chart:
         )
     )  # fmt: skip
     # A letter in the middle of each sense, with a rim of the page's colour so that it reads on top of points.
-    text = alt.Chart(alt.NamedData("senses")).encode(x=x, y=y, text="letter:N")
+    text = alt.Chart(alt.NamedData("senses")).encode(x=across, y=up, text="letter:N")
     rim = text.mark_text(fontSize=20, fontWeight="bold", stroke=PAGE, strokeWidth=5, strokeJoin="round", color=PAGE)
     return framed(
         rim + dots + text.mark_text(fontSize=20, fontWeight="bold", color=TEXT),
@@ -113,12 +118,12 @@ def similarity(analysis: Analysis) -> Chart:
         own = list(members)
         blocks.append({"letter": letter[sense], "from": own[0], "to": own[-1] + 1, "middle": own[0] + len(own) / 2})
     least = float(np.floor(cosine.min() * 10) / 10)
-    size = min(470, max(150, n * 24))
+    size = min(470, max(280, n * 24))
     scale = alt.Scale(domain=[0, n], nice=False)
     places = {row["middle"]: row["letter"] for row in blocks}
     block: dict[str, Any] = {
         "values": list(places), "labelExpr": lookup(places), "labelFontWeight": "bold", "labelFontSize": 14,
-        "grid": False, "ticks": False, "domain": False,
+        "grid": False, "ticks": False, "domain": False, "labelSeparation": 0,
     }  # fmt: skip
     x = alt.X("j:Q", scale=scale, axis=alt.Axis(title="usages, sense by sense", orient="top", **block))
     down = alt.Axis(title="usages, in the same order", **block)
@@ -159,37 +164,30 @@ def drivers(analysis: Analysis) -> Chart:
     shown = [(k, sense) for k, sense in enumerate(analysis.senses[: len(SENSES)]) if sense.drivers]
     letter = letters(analysis)
     bars: list[Row] = []
-    heads: list[Row] = []
-    at = 0
-    for k, sense in shown:
-        heads.append({"at": at, "label": f"{letter[sense.id]}  ({plural(sense.size, 'usage')})"})
+    labels: dict[int, str] = {}
+    heads: list[int] = []
+    for _, sense in shown:
+        heads.append(len(labels))
+        labels[len(labels)] = f"{letter[sense.id]} ({plural(sense.size, 'usage')})"
         for driver in (sense.drivers or ())[:SHOWN_WORDS]:
-            at += 1
-            bars.append({"at": at, "word": cut(driver.word, 24), "sense": letter[sense.id], "fill": SENSES[k],
-                         "effect": driver.effect, "low": driver.low, "high": driver.high,
-                         "support": driver.support})  # fmt: skip
-        at += 1
-    words = {row["at"]: f"{row['word']} ({row['support']})" for row in bars}
+            bars.append({"at": len(labels), "word": driver.word, "sense": letter[sense.id], "effect": driver.effect,
+                         "low": driver.low, "high": driver.high, "support": driver.support})  # fmt: skip
+            labels[len(labels)] = f"{cut(driver.word, 22)} ({driver.support})"
+    bold: Any = {"condition": {"test": f"indexof({heads}, datum.value) >= 0", "value": "bold"}, "value": "normal"}
     y = alt.Y(
         "at:Q",
-        scale=alt.Scale(domain=[at - 0.5, -0.5], nice=False),
-        axis=alt.Axis(
-            title=None,
-            grid=False,
-            ticks=False,
-            domain=False,
-            values=list(words),
-            labelExpr=lookup(words),
-            labelOverlap=False,
-        ),
-    )
+        scale=alt.Scale(domain=[len(labels) - 0.5, -0.5], nice=False),
+        axis=alt.Axis(title=None, grid=False, ticks=False, domain=False, values=list(labels), labelOverlap=False,
+                      labelExpr=lookup(labels), labelFontWeight=bold),
+    )  # fmt: skip
     base = alt.Chart(alt.NamedData("drivers"))
     what = "drop in probability without the word" if _by_removal(analysis) else "effect, in the method's unit"
     x = alt.X("effect:Q", axis=alt.Axis(title=f"mean {what}", tickCount=5))
+    names = [letter[sense.id] for _, sense in shown]
     bar = base.mark_bar(orient="horizontal", size=BAR * 0.6).encode(
         x=x, x2=alt.datum(0), y=y,
-        fill=alt.Fill("sense:N", legend=None, scale=alt.Scale(
-            domain=[letter[sense.id] for _, sense in shown], range=[SENSES[k] for k, _ in shown])),
+        fill=alt.Fill("sense:N", legend=None, scale=alt.Scale(domain=names, range=[SENSES[k] for k, _ in shown])),
+        stroke=alt.Stroke("sense:N", legend=None, scale=alt.Scale(domain=names, range=[outline(k) for k, _ in shown])),
         tooltip=[alt.Tooltip("word:N"), alt.Tooltip("sense:N"), alt.Tooltip("effect:Q", format=".3f"),
                  alt.Tooltip("low:Q", format=".3f"), alt.Tooltip("high:Q", format=".3f"),
                  alt.Tooltip("support:Q", title="usages with it")],
@@ -198,23 +196,19 @@ def drivers(analysis: Analysis) -> Chart:
     whisker = interval.mark_rule(color=TEXT, strokeWidth=1.5).encode(x="low:Q", x2="high:Q")
     ends = [interval.mark_tick(color=TEXT, thickness=1.5, height=8, orient="vertical").encode(x=f"{end}:Q")
             for end in ("low", "high")]  # fmt: skip
-    head = (
-        alt.Chart(alt.NamedData("senses"))
-        .mark_text(align="left", fontWeight="bold", fontSize=13, color=TEXT)
-        .encode(y=y, x=alt.value(0), text="label:N")
-    )
     return framed(
-        alt.layer(alt.Chart(alt.NamedData("senses")).mark_rule().encode(x=alt.datum(0)), bar, whisker, *ends, head),
+        alt.layer(bar, whisker, *ends, base.mark_rule(aria=False).encode(x=alt.datum(0))),
         name="drivers",
         title=_driven(analysis, shown),
-        caption="The probability is that of the sense. A bar is the mean over the explained usages of the sense that have the word; the line is the 95 % "
-        "interval. In brackets: in how many usages; one alone has no interval.",
+        caption="The probability is that of the sense. A bar is the mean over the explained usages of the sense "
+        "that have the word; the line is the 95 % interval. In brackets: in how many usages; "
+        "one alone has no interval.",
         table=(
             ("sense", "word", "effect", "low", "high", "usages"),
             [[r["sense"], r["word"], r["effect"], r["low"], r["high"], r["support"]] for r in bars],
         ),
-        data={"drivers": bars, "senses": heads},
-        height=BAR * max(2, at),
+        data={"drivers": bars},
+        height=BAR * len(labels),
     )
 
 

@@ -109,3 +109,13 @@ def write(path: str | Path, content: str | bytes) -> None:
         raise BadFile(
             f"cannot write {path}: {error.strerror}", remedy="name a file in a folder that you may write to"
         ) from error
+
+
+def make_folder(folder: Path) -> None:
+    """The folder, with those above it, where it is not there. Raises BadFile."""
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise BadFile(
+            f"cannot write into {folder}: {error.strerror}", remedy="name a folder that you may write to"
+        ) from error

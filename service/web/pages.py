@@ -7,16 +7,17 @@ from functools import cache
 from typing import Annotated, Any
 
 import jinja2
-from anyio import to_thread
 from fastapi import APIRouter, Path, Request
 from fastapi.responses import HTMLResponse, Response
 from starlette.exceptions import HTTPException
 
 from analysis.catalogue import CATALOGUE
+from analysis.charts import render
 from analysis.record import Analysis
 from service.api.services import Services, Wired
+from service.encoders import info
 from service.web import heat, views
-from service.web.assets import CHARTS, Assets
+from service.web.assets import CHARTS, Asset, Assets
 
 router = APIRouter(include_in_schema=False)
 # Nothing but what this service itself sends; a text that got out of its place could run nothing and style nothing.
@@ -81,15 +82,22 @@ async def saved_view(model_id: Id, services: Wired) -> HTMLResponse:
 
 
 @router.get("/static/{digest}/{name}")
-async def static(digest: str, name: str, request: Request) -> Response:
+async def static(digest: str, name: str, request: Request, services: Wired) -> Response:
     """A file that pages load."""
-    kept = assets()
-    asset = await to_thread.run_sync(kept.get, name) if digest == kept.digest else None
-    if asset is None:
+    if digest != assets().digest or not (asset := await find(services, name)):
         raise HTTPException(404)
     if "gzip" in request.headers.get("accept-encoding", ""):
         return Response(asset.packed, media_type=asset.media_type, headers=FOR_EVER | {"Content-Encoding": "gzip"})
     return Response(asset.plain, media_type=asset.media_type, headers=FOR_EVER)
+
+
+async def find(services: Services, name: str) -> Asset | None:
+    """The file of this name. What draws charts (0.9 MB) is made when it is first asked for, which takes seconds."""
+    found = assets().found
+    if name == CHARTS and name not in found:
+        library = await services.draw(render.library)
+        found[name] = await services.off_loop(Asset.of, name, library.text.encode())
+    return found.get(name)
 
 
 def page(template: str, services: Services, *, root: str = "./", **values: Any) -> HTMLResponse:
@@ -101,18 +109,18 @@ def page(template: str, services: Services, *, root: str = "./", **values: Any) 
             root=root,
             static=f"{root}static/{assets().digest}/",
             keys=bool(services.settings.api_keys),
-            models=[(name, name == services.settings.model, causal(name)) for name in services.encoders],
+            models=[(name, name == services.settings.model, causal(services, name)) for name in services.encoders],
             **values,
         )
     )
     return HTMLResponse(html, headers=HEADERS)
 
 
-def warm() -> None:
-    """What the first page and the first chart would have to wait for; takes seconds, most of them in another process."""
-    assets().get(CHARTS)
-    _worked_senses()
-    _worked_vectors()
+async def warm(services: Services) -> None:
+    """What the first page and the first chart would have to wait for."""
+    await services.off_loop(_worked_senses)
+    await services.off_loop(_worked_vectors)
+    await find(services, CHARTS)
 
 
 async def view(services: Services, template: str, values: Callable[[], dict[str, Any]]) -> HTMLResponse:
@@ -140,9 +148,10 @@ def _worked_vectors() -> dict[str, Any]:
     return views.vectors(views.worked("vectors"), views.worked_charts("vectors"))
 
 
-def causal(name: str) -> bool:
-    """Whether the model is known to be causal without loading it."""
-    return name in CATALOGUE and CATALOGUE[name].causal
+def causal(services: Services, name: str) -> bool:
+    """Whether the model is known to be causal, which must not load it."""
+    known = info(services.encoders, name)
+    return known.causal if known else name in CATALOGUE and CATALOGUE[name].causal
 
 
 @cache

@@ -79,14 +79,14 @@ def vectors(analysis: Analysis, charts: Charts) -> dict[str, Any]:
         "points": points,
         "static_points": [([number for number, _ in own], own[0][1], place) for place, own in together.items()],
         "names": [
-            "static: the row of the table"
-            if layer.layer == "static"
-            else "layer 0: the word and its position"
-            if layer.layer == 0
-            else f"layer {layer.layer} of {last}"
+            "the table (static)" if layer.layer == "static" else f"layer {layer.layer}{_meaning(layer.layer, last)}"
             for layer in held.layers
         ],
     }
+
+
+def _meaning(layer: int | str, last: int | str) -> str:
+    return " (the word and its position)" if layer == 0 else f" of {last}"
 
 
 def charts_of(analysis: Analysis) -> Charts:

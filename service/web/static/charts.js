@@ -34,6 +34,11 @@ export function chart(place, spec, dark = {}) {
       const fitted = fit({ ...spec, datasets: data }, width, before);
       drawn = await embed(place, night.matches ? recoloured(fitted, dark) : fitted, OPTIONS);
       before?.finalize();
+      // Vega names its marks for the ear; one that it has no name for would be read as nothing.
+      for (const mark of place.querySelectorAll("[role=graphics-symbol]:not([aria-label])")) {
+        mark.removeAttribute("role");
+        mark.setAttribute("aria-hidden", "true");
+      }
     } catch (error) {
       place.textContent = "This chart could not be drawn; its figures are in the table below it.";
       throw error;

@@ -24,8 +24,9 @@ function keep(at, value) {
 // What concerns none of them stands at the form's own, `${form.id}-error`.
 export function showProblem(form, problem, fields) {
   clearProblems(form);
-  if (problem.status === 401 && document.getElementById("key")) return;
+  if (problem.status === 401 && document.getElementById("key")) return; // it is said there
   const field = fields[problem.field];
+  form.closest("details")?.setAttribute("open", "");
   const place = document.getElementById(`${(field || form).id}-error`);
   place.textContent = problem.sentence;
   place.hidden = false;

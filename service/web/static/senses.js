@@ -14,6 +14,7 @@ const setTarget = remember(fields.target, "senses-target");
 for (const name of ["model", "n_senses", "threshold"]) remember(fields[name], `senses-${name}`);
 remember(at("match"), "senses-match");
 const JOB = "polyseme-senses-job";
+const LARGE_PASTE = 500_000;
 const KINDS = ["txt", "csv", "tsv", "jsonl", "parquet"];
 const STEPS = { read: "Reading the sentences", explain: "Finding what drove each sense", "test the drivers": "Testing the drivers" };
 let aborter = null;
@@ -45,6 +46,16 @@ fields.file.addEventListener("change", () => {
   fields.texts.disabled = chosen;
   clearProblems(form);
   if (chosen) checkKind(fields.file.files[0]);
+});
+// A paste that a text box could only lay out for minutes is taken as a file.
+fields.texts.addEventListener("paste", (event) => {
+  const pasted = event.clipboardData.getData("text/plain");
+  if (pasted.length < LARGE_PASTE) return;
+  event.preventDefault();
+  const files = new DataTransfer();
+  files.items.add(new File([pasted], "pasted.txt", { type: "text/plain" }));
+  fields.file.files = files.files;
+  fields.file.dispatchEvent(new Event("change"));
 });
 at("file-clear").addEventListener("click", () => {
   forgetFile();

@@ -35,13 +35,13 @@ class Choice:
 
 @dataclass(frozen=True, slots=True)
 class Idea:
-    """Something that a good answer says, or (`mistaken`) that a common wrong one does; found by `pattern`."""
+    """Something that a good answer says, or (`mistaken`) that a common wrong one does; found by `patterns`."""
 
     id: str
     name: str
     why: str
     chart: PartName
-    pattern: str
+    patterns: tuple[str, ...]
     mistaken: bool = False
 
 
@@ -133,42 +133,60 @@ IDEAS = (
         "the path is short: one step between any two words",
         "An RNN needs as many steps as there are words between; attention needs one.",
         "paths",
-        r"\b(?:one|single|1|constant|fewer|short(?:er|est)?|direct(?:ly)?)[\s-]+(?:\w+[\s-]+){0,2}(?:steps?|paths?|"
-        r"hops?|links?|jumps?|connections?|connect(?:s|ed)?|access)\b|\bpath[\s-]+lengths?\b|\bpaths? (?:\w+ ){0,2}(?:constant|short|one|direct)\b|\bO\(1\)|"
-        r"\b(?:one|1) step\b|\bdirectly\b|\bat any distance\b|\b(?:regardless|independent(?:ly)?) of (?:the )?distance\b",
+        (
+            r"\b(?:one|single|1|constant|fewer|short(?:er|est)?|direct(?:ly)?)[\s-]+(?:\w+[\s-]+){0,2}"
+            r"(?:steps?|paths?|hops?|links?|jumps?|connections?|connect(?:s|ed)?|access)\b",
+            r"\bpath[\s-]+lengths?\b",
+            r"\bpaths? (?:\w+ ){0,2}(?:constant|short|one|direct)\b",
+            r"\bO\(1\)",
+            r"\bdirectly\b",
+            r"\bat any distance\b",
+            r"\b(?:regardless|independent(?:ly)?) of (?:the )?distance\b",
+        ),
     ),
     Idea(
         "gradients",
         "gradients do not vanish on the way",
-        "At each recurrent step the gradient is multiplied by a matrix, and shrinks; through attention it does not pass "
-        "through the words between.",
+        "At each recurrent step the gradient is multiplied by a matrix, and shrinks; through attention it does not "
+        "pass through the words between.",
         "paths",
-        r"\bgradients?\b|\bvanish\w*|\bexplod\w*|\bback-?prop\w*|\bforg[eo]t\w*|\bfad(?:e|es|ed|ing)\b|\bshrink\w*",
+        (r"\bgradients?\b", r"\bvanish\w*", r"\bexplod\w*", r"\bback-?prop\w*", r"\bforg[eo]t\w*",
+         r"\bfad(?:e|es|ed|ing)\b", r"\bshrink\w*"),
     ),
     Idea(
         "parallel",
         "all words are computed at once",
         "A recurrent step must wait for the one before it; attention's rows wait for nothing, so that many cores help.",
         "parallel",
-        r"\bparallel\w*|\bat once\b|\bsimultaneous\w*|\bat the same time\b|\bnot sequential\w*|\bconcurrent\w*",
+        (r"\bparallel\w*", r"\bat once\b", r"\bsimultaneous\w*", r"\bat the same time\b", r"\bnot sequential\w*",
+         r"\bconcurrent\w*"),
     ),
     Idea(
         "content",
         "words are found by what they mean, not by where they stand",
-        "The weights come from queries and keys: a word picks what it needs, near or far, and nothing has to be squeezed "
-        "into one state on the way.",
+        "The weights come from queries and keys: a word picks what it needs, near or far, and nothing has to be "
+        "squeezed into one state on the way.",
         "variants",
-        r"\bquer(?:y|ies)\b|\bkeys?\b|\bcontent\b|\bweights?\b|\b(?:looks?|attends?|attending|refers?) (?:\w+ ){0,2}"
-        r"(?:at|to|up|back)\b|\brelevan\w*|\bbottlenecks?\b|\b(?:fixed[\s-]size|one|single) (?:hidden )?(?:state|vector)\b|"
-        r"\bwhole (?:text|sentence|sequence)\b|\b(?:every|all|any)(?: other)? (?:words?|tokens?)\b",
+        (
+            r"\bquer(?:y|ies)\b",
+            r"\bkeys?\b",
+            r"\bcontent\b",
+            r"\bweights?\b",
+            r"\brelevan\w*",
+            r"\bbottlenecks?\b",
+            r"\b(?:looks?|attends?|attending|refers?) (?:\w+ ){0,2}(?:at|to|up|back)\b",
+            r"\b(?:fixed[\s-]size|one|single) (?:hidden )?(?:state|vector)\b",
+            r"\bwhole (?:text|sentence|sequence)\b",
+            r"\b(?:every|all|any)(?: other)? (?:words?|tokens?)\b",
+        ),
     ),
     Idea(
         "cheap",
         "that attention is cheaper",
         "It is not: dense attention does work for n × n pairs, a recurrent layer for n words.",
         "cost",
-        r"\b(?:cheap(?:er)?|less (?:work|memory|comput\w*|expensive)|fewer (?:operations|comput\w*|calculations)|"
-        r"more efficient)\b",
+        (r"\bcheap(?:er)?\b", r"\bless (?:work|memory|comput\w*|expensive)\b",
+         r"\bfewer (?:operations|comput\w*|calculations)\b", r"\bmore efficient\b"),
         mistaken=True,
     ),
     Idea(
@@ -176,10 +194,10 @@ IDEAS = (
         "that attention knows the order of words by itself",
         "It does not: without positions added to the words, a text and its anagram look the same to it.",
         "paths",
-        r"\b(?:knows|remembers|keeps|learns) (?:the )?(?:word )?order\b",
+        (r"\b(?:knows|remembers|keeps|learns) (?:the )?(?:word )?order\b",),
         mistaken=True,
     ),
-)
+)  # fmt: skip
 
 
 def exercise() -> Exercise:
@@ -199,7 +217,9 @@ def feedback(answer: str) -> Feedback:
     if not 1 < len(given) <= LONGEST:
         letters = ", ".join(choice.letter for choice in CHOICES)
         raise BadText(
-            f"{given!r} is no choice, and no sentence" if len(given) <= 1 else f"{len(given):,} characters are too many",
+            f"{given!r} is no choice, and no sentence"
+            if len(given) <= 1
+            else f"{len(given):,} characters are too many",
             remedy=f"give one of the letters {letters}, or a sentence of at most {LONGEST:,} characters",
             where=("answer",),
         )
@@ -207,9 +227,7 @@ def feedback(answer: str) -> Feedback:
 
 
 def _typed(answer: str) -> Feedback:
-    ideas = [
-        (idea, Found(idea.id, idea.name, idea.why, idea.chart, _words(idea.pattern, answer))) for idea in IDEAS
-    ]
+    ideas = [(idea, Found(idea.id, idea.name, idea.why, idea.chart, _words(idea.patterns, answer))) for idea in IDEAS]
     found = tuple(one for idea, one in ideas if one.words and not idea.mistaken)
     missing = tuple(one for idea, one in ideas if not one.words and not idea.mistaken)
     mistaken = tuple(one for idea, one in ideas if one.words and idea.mistaken)
@@ -226,6 +244,7 @@ def _typed(answer: str) -> Feedback:
     return Feedback("typed", None, f"{said} {NOTE}", first.chart, found, missing, mistaken)
 
 
-def _words(pattern: str, answer: str) -> tuple[str, ...]:
-    """The pieces of the answer that the pattern fits, each once, in lower case."""
+def _words(patterns: tuple[str, ...], answer: str) -> tuple[str, ...]:
+    """The pieces of the answer that a pattern fits, each once, in lower case."""
+    pattern = "|".join(patterns)
     return tuple(dict.fromkeys(match.group().lower() for match in regex.finditer(pattern, answer, regex.IGNORECASE)))

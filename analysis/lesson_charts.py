@@ -135,7 +135,13 @@ def _chart(
     guides: bool = False,
 ) -> Chart:
     rows: list[Row] = [
-        {"n": p.n, "kind": LABELS[one.method], "median": p.median * factor, "low": p.low * factor, "high": p.high * factor}
+        {
+            "n": p.n,
+            "kind": LABELS[one.method],
+            "median": p.median * factor,
+            "low": p.low * factor,
+            "high": p.high * factor,
+        }
         for one in series
         for p in one.points
     ]
@@ -165,9 +171,7 @@ def _lines(looks: dict[str, Look], x: alt.X, y: alt.Y, form: str) -> list[alt.Ch
     shapes = alt.Scale(domain=kinds, range=[look.shape for look in looks.values()])
     base = alt.Chart(alt.NamedData("lines")).encode(x=x)
     stroke = alt.Stroke("kind:N", scale=colours, legend=legend)
-    ranges = base.mark_rule(strokeWidth=5, opacity=0.35).encode(
-        y=alt.Y("low:Q"), y2="high:Q", stroke=stroke
-    )
+    ranges = base.mark_rule(strokeWidth=5, opacity=0.35).encode(y=alt.Y("low:Q"), y2="high:Q", stroke=stroke)
     line = base.mark_line(strokeWidth=2.5).encode(
         y=y, stroke=stroke, strokeDash=alt.StrokeDash("kind:N", scale=dashes, legend=legend)
     )
@@ -190,7 +194,7 @@ def _slopes(x: alt.X, y: alt.Y) -> list[alt.Chart]:
 
 
 def _guides(series: Sequence[Series], factor: float) -> dict[str, list[Row]]:
-    """Lines of slope 1 and 2 (how n and n² grow) through the dense median at the middle of the sizes, and their names."""
+    """Lines of slope 1 and 2 (how n and n² grow) through the dense median at the middle of the sizes; their names."""
     points = _of(series, "dense").points
     half = points[len(points) // 2 :]
     rows: list[Row] = [

@@ -63,7 +63,9 @@ def _apart(name: str, *, quick: bool, seed: int) -> Part:
             f"measuring {name!r} took more than {LONGEST} s", remedy="try again when the machine is less busy"
         ) from error
     except subprocess.CalledProcessError as error:
-        log.error("measuring %s ended with %s: %s", name, error.returncode, error.stderr.decode(errors="replace")[-2000:])
+        log.error(
+            "measuring %s ended with %s: %s", name, error.returncode, error.stderr.decode(errors="replace")[-2000:]
+        )
         raise MeasurementFailed(f"measuring {name!r} broke off", remedy="see the log for the cause") from error
     measured: Part = TIMED[name].validate_json(done.stdout)
     return measured

@@ -44,7 +44,7 @@ def _failed(task: asyncio.Task[Any]) -> bool:
 
 def shown_model(encoders: Mapping[str, Encoder]) -> Heads:
     """The model whose queries and keys are shown, loaded if need be. Raises ModelUnavailable."""
-    encoder = encoders[MODEL] if MODEL in encoders else None
+    encoder = encoders.get(MODEL)
     if not isinstance(encoder, Heads):
         raise ModelUnavailable(
             f"the lesson shows the attention of the model {MODEL!r}, which this service has not",

@@ -27,7 +27,9 @@ class AnswerRequest(Request):
     """An answer to the exercise."""
 
     model_config = ConfigDict(
-        json_schema_extra={"examples": [{"answer": "The path between two words is one step, so gradients do not vanish."}]}
+        json_schema_extra={
+            "examples": [{"answer": "The path between two words is one step, so gradients do not vanish."}]
+        }
     )
 
     answer: Text = Field(

@@ -10,9 +10,21 @@ from rich.table import Table
 from rich.text import Text
 
 from analysis.exercise import Exercise, Feedback
-from analysis.lesson import LABELS, TITLES, Cost, Cross, Machine, Masking, Matrix, Method, Parallel, Paths, Series
-from analysis.lesson import Variants as VariantsPart
-from analysis.lesson import Worked
+from analysis.lesson import (
+    LABELS,
+    TITLES,
+    Cost,
+    Cross,
+    Machine,
+    Masking,
+    Matrix,
+    Method,
+    Parallel,
+    Paths,
+    Series,
+    Variants,
+    Worked,
+)
 from service.terminal import SENSE_COLOURS, SHADE_BOUNDS, SHADES, shown
 
 COLOURS: dict[Method, str] = {
@@ -44,7 +56,7 @@ def print_part(part: object) -> None:
             _parallel(part)
         case Cost():
             _cost(part)
-        case VariantsPart():
+        case Variants():
             _variants(part)
         case Masking():
             _masking(part)
@@ -73,7 +85,9 @@ def _paths(part: Paths) -> None:
 
 
 def _parallel(part: Parallel) -> None:
-    _say(f"Milliseconds of one layer {part.width} wide over one text. Nothing in attention waits for the word before it.")
+    _say(
+        f"Milliseconds of one layer {part.width} wide over one text. Nothing in attention waits for the word before it."
+    )
     _table("words", part.time, MILLI)
     n = part.time[0].points[-1].n
     together, apart = (next(s for s in part.time if s.method == m).at(n).median for m in ("dense", "stepwise"))
@@ -108,7 +122,7 @@ def _cost(part: Cost) -> None:
     _measured(part.machine, part.repeats, "repeats")
 
 
-def _variants(part: VariantsPart) -> None:
+def _variants(part: Variants) -> None:
     asks, asked = part.units[part.asks], part.units[part.asked]
     _say(
         f"“{part.text}” with {part.model}: of {part.heads} heads the one in which “{asks}” looks most at “{asked}” "
@@ -143,9 +157,9 @@ def _masking(part: Masking) -> None:
         table.add_row(name, *("0" if change == 0 else f"{change:.2f}" for change in changed))
     _console().print(table)
     _say(
-        "With the mask nothing before the last word changes, so that a model can write on without reading all anew, and "
-        "in training no word sees the one that it is to foretell. One masked pass gives what each beginning of the text "
-        f"gives alone, to {part.prefix_error:.0e}."
+        "With the mask nothing before the last word changes, so that a model can write on without reading all anew, "
+        "and in training no word sees the one that it is to foretell. One masked pass gives what each beginning of the "
+        f"text gives alone, to {part.prefix_error:.0e}."
     )
 
 
@@ -187,7 +201,7 @@ def _exercise(part: Exercise) -> None:
     for choice in part.choices:
         _say(f"  {choice.letter}  {choice.text}")
     _say(f"Hint: {part.hint}")
-    _say("Answer with: polyseme lesson --answer LETTER, or --answer \"your own words\"")
+    _say('Answer with: polyseme lesson --answer LETTER, or --answer "your own words"')
 
 
 def print_feedback(told: Feedback) -> None:
@@ -254,7 +268,9 @@ def _numbers(values: Sequence[float], form: str) -> str:
 
 def _measured(machine: Machine, repeats: int, of: str) -> None:
     threads = "1 thread" if machine.threads == 1 else f"{machine.threads} threads"
-    line = f"Median and range of {repeats} {of}; {machine.processor}, {threads}, {machine.dtype}, PyTorch {machine.torch}."
+    line = (
+        f"Median and range of {repeats} {of}; {machine.processor}, {threads}, {machine.dtype}, PyTorch {machine.torch}."
+    )
     _console().print(line, style="dim", markup=False)
 
 

@@ -1,4 +1,4 @@
-"""`python -m analysis.complexity PART SEED full|quick`: one measurement as JSON, on one thread of a process of its own."""
+"""`python -m analysis.complexity PART SEED full|quick`: one measurement as JSON, on one thread, in its own process."""
 
 from __future__ import annotations
 

@@ -67,9 +67,7 @@ def point(n: int, samples: Sequence[float]) -> Point:
     return Point(n, statistics.median(samples), min(samples), max(samples))
 
 
-def exponent(
-    method: Method, sizes: Sequence[int], samples: Sequence[Sequence[float]], *, seed: int
-) -> Exponent:
+def exponent(method: Method, sizes: Sequence[int], samples: Sequence[Sequence[float]], *, seed: int) -> Exponent:
     """The slope of log median time over log size by least squares; `samples` are rounds of seconds for each size.
 
     The interval is a percentile bootstrap over the rounds, which are drawn whole: a slow round is slow at every size.
@@ -94,17 +92,18 @@ def peak_bytes(task: Task) -> int:
     """The most bytes of tensors that are alive at once while the task runs, beyond those it was given."""
     with torch.inference_mode(), _Alive() as alive:
         task()
-    return alive.most
+    most: int = alive.most
+    return most
 
 
-class _Alive(TorchDispatchMode):
+class _Alive(TorchDispatchMode):  # type: ignore[no-untyped-call]
     """Counts each tensor's memory when an operation makes it, and no longer when it is freed.
 
     What an operation allocates and frees within itself is not seen: none of those used here does, as a test shows.
     """
 
     def __init__(self) -> None:
-        super().__init__()
+        super().__init__()  # type: ignore[no-untyped-call]
         self.now = self.most = 0
         self._known: set[int] = set()
 

@@ -63,7 +63,7 @@ def cost(*, quick: bool = False, seed: int = 0) -> Cost:
         window=window,
         time=_series(kinds, sizes, seconds),
         memory=_series(kinds, sizes, {key: [most] for key, most in memory.items()}),
-        matrix=Series("dense", tuple(_exactly(n, dense(*texts[n][:2], torch.eye(n)).nbytes) for n in sizes)),
+        matrix=Series("dense", tuple(_exactly(n, dense(texts[n][0], texts[n][1], torch.eye(n)).nbytes) for n in sizes)),
         exponents=(
             *(exponent(m, large, [seconds[m, n] for n in large], seed=seed) for m in kinds),
             *(_memory_exponent(m, large, [memory[m, n] for n in large]) for m in kinds),

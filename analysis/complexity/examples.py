@@ -25,7 +25,8 @@ def variants(model: Heads) -> Variants:
     """The three kinds of attention on TEXT, over the queries and keys that the model itself makes of it.
 
     Shown is the head in which "bank" looks most at "river", since that is the link which tells what "bank" means here;
-    the figures over all heads say how it is elsewhere. Raises UnsupportedModel where the model's attention is not the softmax of its queries and keys alone.
+    the figures over all heads say how it is elsewhere. Raises UnsupportedModel where the model's attention is not the
+    softmax of its queries and keys alone.
     """
     q, k = (torch.from_numpy(x).flatten(0, 1) for x in model.queries_keys(TEXT))
     same = torch.eye(q.shape[1])
@@ -34,7 +35,9 @@ def variants(model: Heads) -> Variants:
         "sparse": lambda q, k, v: sliding_window(q, k, v, WINDOW),
         "linear": linear,
     }
-    weights = {method: torch.stack([kind(*qk, same) for qk in zip(q, k, strict=True)]) for method, kind in kinds.items()}
+    weights = {
+        method: torch.stack([kind(*qk, same) for qk in zip(q, k, strict=True)]) for method, kind in kinds.items()
+    }
     moved = {method: (own - weights["dense"]).abs().sum(-1).mean(-1).div(2).tolist() for method, own in weights.items()}
     spread = {method: _spread(own).mean(-1).tolist() for method, own in weights.items()}
     units = tuple(unit.text for unit in model.attention(TEXT).units)

@@ -23,7 +23,7 @@ def lesson(
     model: Model = None,
     json: Json = None,
 ) -> None:
-    """Why attention replaced recurrence, and what it costs: gradients, times and memory, measured here in half a minute.
+    """Why attention replaced recurrence, and what it costs: gradients, times and memory, measured in half a minute.
 
     PART chooses from the lesson. The model, minilm by default, reads the sentence of the part "variants".
     """

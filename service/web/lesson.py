@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import asdict
-from typing import Annotated, Any, NamedTuple
+from typing import Annotated, NamedTuple
 
 from fastapi import APIRouter, Path
 from fastapi.responses import HTMLResponse
@@ -40,7 +40,7 @@ GUESSES: dict[str, Guess] = {
         ),
     ),
     "parallel": Guess(
-        "The same attention over a long text, with the same arithmetic, but one word after the other: how long does it take?",
+        "The same attention over a long text, but one word after the other: how long does it take?",
         (("as long as all at once", 1.5), ("2 to 10 times as long", 10), ("more than 10 times", float("inf"))),
     ),
     "cost": Guess(

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
+from functools import partial
 from importlib.metadata import version
 from threading import Thread
 
@@ -13,6 +14,7 @@ from fastapi import FastAPI
 from fastapi.routing import APIRoute
 
 from analysis import text
+from analysis.measuring import measure
 from analysis.types import Encoder
 from service import problems
 from service.api import (
@@ -25,6 +27,7 @@ from service.api import (
     docs,
     embeddings,
     jobs,
+    lesson,
     models,
     openai,
     sense_models,
@@ -38,8 +41,10 @@ from service.api.observe import Observe
 from service.api.services import Services
 from service.encoders import Encoders
 from service.jobs import Jobs
+from service.lesson import Lesson, shown_model
 from service.settings import Settings
 from service.store import Store
+from service.web import lesson as lesson_page
 from service.web import pages
 from service.worker import Worker
 
@@ -57,11 +62,21 @@ NOUNS = (
     charts,
     analyses,
     models,
+    lesson,
 )
 
 
-def create_app(settings: Settings, *, encoders: Mapping[str, Encoder], store: Store, warm: bool = False) -> FastAPI:
+def create_app(
+    settings: Settings,
+    *,
+    encoders: Mapping[str, Encoder],
+    store: Store,
+    warm: bool = False,
+    quick_lesson: bool = False,
+) -> FastAPI:
     """The ASGI app over these parts. It closes the store when it shuts down; `warm`: it loads its model at start.
+
+    `quick_lesson`: the lesson is measured at small sizes, as tests want it.
 
     On SQLite, or where the settings say so, it runs jobs itself, from when there first is one.
     """
@@ -96,6 +111,7 @@ def create_app(settings: Settings, *, encoders: Mapping[str, Encoder], store: St
         lifespan=lifespan,
     )
     app.state.services = services
+    app.state.lesson = Lesson(partial(measure, model=partial(shown_model, encoders), quick=quick_lesson))
     app.state.desk = Desk(kept, worker.start if here else lambda: None)
     # The last that is added is the outermost: nobody's body is read before it is known who sends it.
     app.add_middleware(BodyLimit, limit=settings.max_body_bytes, seconds=settings.body_seconds, streamed=("/v1/jobs",))
@@ -107,6 +123,7 @@ def create_app(settings: Settings, *, encoders: Mapping[str, Encoder], store: St
         app.include_router(noun.router, prefix="/v1")
     app.include_router(system.router)
     app.include_router(pages.router)
+    app.include_router(lesson_page.router)
     return app
 
 
@@ -127,7 +144,7 @@ def encoders_of(settings: Settings) -> Encoders:
 def _templates() -> dict[object, str]:
     """Each route's path with its parameters' names, by endpoint: what logs and metrics may say of a request."""
     found = [("/v1", route) for noun in NOUNS for route in noun.router.routes]
-    found += [("", route) for route in (*system.router.routes, *pages.router.routes)]
+    found += [("", route) for route in (*system.router.routes, *pages.router.routes, *lesson_page.router.routes)]
     return {route.endpoint: prefix + route.path for prefix, route in found if isinstance(route, APIRoute)}
 
 

@@ -1,6 +1,7 @@
 """Which senses of the dictionary the induced senses are: candidates for each, one-to-one where that fits, or none.
 
-A sense's score for a dictionary sense is the mean of `scoring.fits` over its usages, and X (a company, a film). The senses are then given dictionary senses all together (Kuhn 1955), each once: a second
+A sense's score for a dictionary sense is the mean of `scoring.fits` over its usages; none fits some (a company, a film).
+The senses are then given dictionary senses all together (Kuhn 1955), each once: a second
 induced sense may have the same one only at a price.
 """
 

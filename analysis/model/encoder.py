@@ -24,6 +24,7 @@ from analysis.errors import BadOption, UnsupportedModel
 from analysis.model.batches import batches
 from analysis.model.forward import Forward, Plain, Wanted, forward_of, nothing
 from analysis.model.gradients import along, takes_scores
+from analysis.model.heads import queries_keys
 from analysis.model.layers import projects_values, value_zeroing
 from analysis.model.layout import Layout
 from analysis.model.packed import Packed
@@ -221,6 +222,11 @@ class TransformerEncoder:
         """(L, H, T, T) over the subwords of the text. Raises BadText for an empty text, or one beyond the window."""
         ids, units = self._layout.whole(text)
         return Attention(text, units, self._all_attention(ids), self.info.causal)
+
+    def queries_keys(self, text: str) -> tuple[FloatArray, FloatArray]:
+        """f32 (L, H, T, d) each, as `attention` has the text. Raises BadText, and UnsupportedModel: see heads.py."""
+        ids, _ = self._layout.whole(text)
+        return queries_keys(self._model, ids, self.info.name)
 
     def static(self, forms: Sequence[str]) -> FloatArray:
         """(F, D) rows of the embedding table, mean over a form's subwords as they stand inside a sentence."""

@@ -18,6 +18,7 @@ from service.cli import (
     db,
     evaluate,
     fit_pairs,
+    lesson,
     lexicon,
     models,
     sense_models,
@@ -41,6 +42,7 @@ app.command()(corpus.corpus)
 app.command()(evaluate.evaluate)
 app.command()(fit_pairs.fit_pairs)
 app.command()(lexicon.disambiguate)
+app.command()(lesson.lesson)
 app.command()(worker.worker)
 app.add_typer(db.db_app, name="db")
 app.command()(serve.serve)

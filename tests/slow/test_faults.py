@@ -16,6 +16,7 @@ import time
 import urllib.request
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
+from http.client import HTTPException
 from pathlib import Path
 from typing import Any
 from urllib.error import HTTPError
@@ -58,7 +59,7 @@ def kept_busy(server: Server) -> Iterator[None]:
 
     def run(path: str, body: Any) -> None:
         while not over.is_set():
-            with suppress(OSError, ValueError):
+            with suppress(OSError, ValueError, HTTPException):
                 ask(server, path, body)
 
     threads = [threading.Thread(target=run, args=each) for each in (("/v1/senses", SENSES), ("/v1/embeddings", ONE))]

@@ -9,6 +9,7 @@ import pytest
 from analysis.errors import NotInLexicon
 from analysis.lexicon.disambiguate import Dictionary, Target, content_words, disambiguate
 from analysis.lexicon.glosses import Glosses, reader
+from analysis.lexicon.weights import weights_of
 from analysis.lexicon.wordnet import Lexicon
 from analysis.model.encoder import TransformerEncoder
 from analysis.text import find
@@ -20,7 +21,7 @@ TEXTS = ("They fished from the bank of the river.", "She put her money in the ba
 
 @pytest.fixture(scope="module")
 def dictionary(lexicon: Lexicon, minilm: TransformerEncoder) -> Dictionary:
-    return Dictionary(lexicon, Glosses(reader(minilm)))
+    return Dictionary(lexicon, Glosses(reader(minilm)), weights_of(minilm.info.digest))
 
 
 def test_lemmas_by_wordnets_exceptions_and_endings(lexicon: Lexicon) -> None:

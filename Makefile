@@ -7,9 +7,11 @@ LIMIT ?=
 CASES ?= 3000
 REQUESTS ?= 20000
 CLIENTS ?= 64
+BENCH ?=
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo test slow quality fuzz soak bench-service audit readme examples check format serve clean
+.PHONY: help setup demo test slow quality fuzz soak bench bench-service bench-engines audit readme examples worked
+.PHONY: screenshots check format serve clean
 
 help: ## this list
 	@sed -n 's/^\([a-z-]*\):.*## /\1\t/p' $(MAKEFILE_LIST) | expand -t 15
@@ -50,8 +52,15 @@ fuzz: setup ## schemathesis over the whole API: make fuzz CASES=3000
 soak: setup ## many clients of a real service: make soak REQUESTS=20000 CLIENTS=64
 	$(BIN)/python -m tests.benchmarks.soak --requests $(REQUESTS) --clients $(CLIENTS)
 
+bench: setup ## the encoder beside other ways and the machine itself: make bench DATA=FOLDER (BENCH="--only speed")
+	@test -n "$(DATA)" || { echo "name a folder in the form of CoarseWSD-20: make bench DATA=FOLDER" >&2; exit 2; }
+	$(BIN)/python -m tests.benchmarks.encoder --data "$(abspath $(DATA))" $(BENCH)
+
 bench-service: setup ## what the service costs beside the bare model; wants a machine that does nothing else
 	$(BIN)/python -m tests.benchmarks.throughput
+
+bench-engines: setup ## corpora: Ray beside one process, memory as usages grow; wants a machine that does nothing else
+	$(BIN)/python -m tests.benchmarks.engines
 
 audit: .venv/.ready ## known vulnerabilities of what is installed
 	$(BIN)/pip-audit --skip-editable --progress-spinner off
@@ -62,6 +71,12 @@ readme: setup ## writes the table of settings into the README
 examples: setup ## writes the examples of the API's description, and its snapshot
 	$(BIN)/python -m tests.make_examples
 	POLYSEME_WRITE_SNAPSHOT=1 $(BIN)/python -m pytest -q tests/api/test_openapi.py
+
+worked: setup ## writes the worked examples of the pages, read with mpnet and smollm2
+	$(BIN)/python -m tests.make_worked
+
+screenshots: setup ## writes pictures of the pages to docs/; wants a Chromium
+	$(BIN)/python -m tests.screenshots
 
 check: setup ## format, lint, types, import rules, tests
 	$(BIN)/ruff format --check .

@@ -17,6 +17,7 @@ from analysis.drivers import methods
 from analysis.drivers.faithfulness import FRACTIONS
 from analysis.drivers.response import Response
 from analysis.drivers.words import by_sense, contrast
+from analysis.pictures import sense_map
 from analysis.record import (
     SCHEMA_VERSION,
     Analysis,
@@ -27,9 +28,11 @@ from analysis.record import (
     Provenance,
     Sense,
     SenseDriver,
+    Similarity,
     Stability,
     StaticComparison,
     Usage,
+    UsageAttention,
     WordDriver,
     to_json,
 )
@@ -52,6 +55,7 @@ class Options:
     fractions  of a usage's words, each above 0 and up to 1, that the test takes away
     driver_form   "surface" or "lemma": what counts as the same word in the drivers of a sense
     pairs      the most pairs of usages to list in the static comparison
+    attention  whether to keep the attention of the exemplars, for charts
     """
 
     match: Match = "lemma"
@@ -65,6 +69,7 @@ class Options:
     fractions: tuple[float, ...] = FRACTIONS
     driver_form: DriverForm = "surface"
     pairs: int = 0
+    attention: bool = False
     seed: int = 0
 
 
@@ -82,6 +87,13 @@ class Named(NamedTuple):
     notice: Notice | None = None
 
 
+class Pictured(NamedTuple):
+    """What is for charts alone: see analysis/pictures.py."""
+
+    similarity: Similarity | None
+    attention: tuple[UsageAttention, ...] | None
+
+
 def assemble(
     found: Found,
     usages: Usages,
@@ -90,6 +102,7 @@ def assemble(
     explained: Explained,
     comparison: StaticComparison | None,
     held: stability.Stability | None,
+    pictured: Pictured,
     *,
     target: str,
     options: Options,
@@ -113,27 +126,16 @@ def assemble(
         warnings=_warnings(found, target, len(usages), len(attributions), options, named),
         provenance=_provenance(model, options, info, len(attributions), passes),
         contrasts=_contrasts(response, attributions, options),
+        similarity=pictured.similarity,
+        attention=pictured.attention,
     )
-    return replace(analysis, id=hashlib.sha256(to_json(analysis).encode()).hexdigest()[:20])
+    return identified(analysis)
 
 
-def sense_map(represented: FloatArray) -> FloatArray | None:
-    """(N, R) -> (N, 2): the two principal axes, signs fixed by the largest entry; None for fewer than 3 usages.
-
-    Distances on the map are approximate: two axes hold only a part of the variance.
-    """
-    if len(represented) < 3:
-        return None
-    centred = represented - represented.mean(axis=0)
-    # The axes come from the small side: (N, N) for few usages, (R, R) for many.
-    if len(centred) <= centred.shape[1]:
-        values, left = np.linalg.eigh(centred @ centred.T)
-        points = left[:, -2:][:, ::-1] * np.sqrt(np.maximum(values[-2:][::-1], 0))
-    else:
-        points = centred @ np.linalg.eigh(centred.T @ centred)[1][:, -2:][:, ::-1]
-    signs = np.sign(points[np.abs(points).argmax(axis=0), [0, 1]])
-    placed: FloatArray = (points * np.where(signs == 0, 1, signs)).astype(np.float32)
-    return placed
+def identified(analysis: Analysis) -> Analysis:
+    """The same with the id that its content has."""
+    content = to_json(replace(analysis, id=""))
+    return replace(analysis, id=hashlib.sha256(content.encode()).hexdigest()[:20])
 
 
 def _senses(

@@ -10,6 +10,7 @@ PolysemeError
 │   ├── LimitExceeded      more texts or characters than allowed
 │   └── NotInLexicon       a word, or a part of speech of it, that the dictionary lacks
 ├── LexiconNotPulled       the dictionary is not on this machine yet
+├── EngineError            the machines that a corpus is read on cannot be reached, or failed
 └── ModelError             the pretrained model
     ├── UnknownModel       no such name or folder
     ├── ModelNotPulled     known, but not on this machine yet
@@ -74,6 +75,10 @@ class NotInLexicon(InputError):
 
 class LexiconNotPulled(PolysemeError):
     """The dictionary is not on this machine yet."""
+
+
+class EngineError(PolysemeError):
+    """A cluster that cannot be reached, or that failed at its work."""
 
 
 class ModelError(PolysemeError):

@@ -9,12 +9,12 @@ from typing import NamedTuple
 
 import numpy as np
 
-from analysis import senses, stability, static
-from analysis.assemble import Explained, Named, Options, assemble
+from analysis import pictures, senses, stability, static
+from analysis.assemble import Explained, Named, Options, Pictured, assemble
 from analysis.drivers import faithfulness, methods
 from analysis.drivers.response import Response
 from analysis.errors import BadOption
-from analysis.record import Analysis
+from analysis.record import Analysis, UsageAttention
 from analysis.same_sense import for_encoder, same_sense
 from analysis.text import FUNCTION_WORDS, find
 from analysis.types import (
@@ -46,7 +46,7 @@ class Induced(NamedTuple):
     """An Analysis and the arrays behind it, from which its senses can be saved; `represented` f32 (N, R)."""
 
     analysis: Analysis
-    occurrences: tuple[Occurrence, ...]
+    usages: Usages
     represented: FloatArray
     model: SenseModel
     assignment: Assignment
@@ -125,13 +125,19 @@ def induced(
         explained,
         comparison,
         held,
+        Pictured(
+            pictures.similarity(represented, assignment.sense, sample(nearest.sense, pictures.SIMILAR, options.seed)),
+            _attended(encoder, usages, senses.exemplars(represented, assignment, model), watch)
+            if options.attention
+            else None,
+        ),
         target=target,
         options=options,
         info=encoder.info,
         passes=dict(passes),
         named=named,
     )
-    return Induced(analysis, found.occurrences, represented, model, assignment)
+    return Induced(analysis, usages, represented, model, assignment)
 
 
 def _explained(encoder: Encoder, usages: Usages, response: Response, options: Options, watch: Watch) -> Explained:
@@ -167,6 +173,25 @@ def _explained(encoder: Encoder, usages: Usages, response: Response, options: Op
             progress=watch("test the drivers", faithfulness.passes(len(tested), encoder, fractions=options.fractions)),
         ),
     )
+
+
+def _attended(
+    encoder: Encoder, usages: Usages, exemplars: Sequence[Sequence[int]], watch: Watch
+) -> tuple[UsageAttention, ...]:
+    """The attention of the senses' exemplars; of the first one of each the whole matrix."""
+    of = exemplars[: pictures.SENSES]
+    chosen = np.array([i for own in of for i in own], dtype=np.int64)
+    shown, rows = _detailed(encoder, usages, chosen, watch), usages.words
+    whole = {own[0] for own in of if own and len(rows[own[0]]) <= pictures.LONGEST}
+    progress = watch("read attention", len(whole))
+    found = []
+    for k, i in enumerate(chosen.tolist()):
+        use = usages.occurrences[i]
+        attention = encoder.word_attention(use) if i in whole else None
+        progress(attention is not None)
+        assert shown.target_attention is not None  # noqa: S101 - `_detailed` reads it
+        found.append(pictures.usage_attention(f"u{i}", rows[i], use.span, shown.target_attention[k], attention))
+    return tuple(one for one in found if one is not None)
 
 
 def _number(usages: Usages, given: int | None, digest: str, pairs: Path | None) -> int | None:

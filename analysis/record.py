@@ -7,8 +7,8 @@ Offsets are half-open code points. Effects are differences of probability, atten
 from __future__ import annotations
 
 import json
-from dataclasses import asdict, dataclass
-from typing import Literal
+from dataclasses import dataclass, fields
+from typing import Any, Literal
 
 from pydantic import TypeAdapter, ValidationError
 
@@ -132,7 +132,8 @@ class Form:
 
 @dataclass(frozen=True, slots=True)
 class LayerSeparation:
-    """How one layer tells the senses apart; `layer` is "static" for the embedding table, 0..L for hidden states.
+    """How one layer tells the senses apart; `layer` is "static" for the embedding table, 0..L for hidden states,
+    "averaged" for the mean of the static vectors of the context's words.
 
     cosine      mean over all pairs of usages
     within      mean over pairs of the same sense;  between  of different senses;  null where there are none
@@ -140,7 +141,7 @@ class LayerSeparation:
     silhouette  mean cosine silhouette over usages (Rousseeuw 1987), -1 to 1
     """
 
-    layer: Literal["static"] | int
+    layer: Literal["static", "averaged"] | int
     cosine: float | None
     within: float | None
     between: float | None
@@ -152,7 +153,8 @@ class LayerSeparation:
 class Pair:
     """Cosines of two usages: of their static vectors, and of their hidden states at layers 0..L.
 
-    `same_sense` is false where one of them abstains.
+    `averaged` is that of the means of the static vectors of their contexts' words. `same_sense` is false where one of
+    them abstains.
     """
 
     a: str
@@ -160,16 +162,24 @@ class Pair:
     same_sense: bool
     static: float
     layers: tuple[float, ...]
+    averaged: float | None = None
 
 
 @dataclass(frozen=True, slots=True)
 class StaticComparison:
-    """The word's static vectors against its contextual ones, over `n` usages; `pairs` only where asked for."""
+    """The word's static vectors against its contextual ones, over `n` usages; the rest only where pairs were asked for.
+
+    `averaged` is the baseline without any attention: the static vectors of the other words, averaged. `maps` places the
+    usages `ids` on two axes that are the same for all layers: first the static vectors, then layers 0..L.
+    """
 
     n: int
     forms: tuple[Form, ...]
     layers: tuple[LayerSeparation, ...]
     pairs: tuple[Pair, ...] | None
+    averaged: LayerSeparation | None = None
+    ids: tuple[str, ...] | None = None
+    maps: tuple[tuple[tuple[float, float], ...], ...] | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -222,6 +232,34 @@ class Faithfulness:
     sufficiency: Estimate
     random: Measures
     advantage: Estimate
+
+
+@dataclass(frozen=True, slots=True)
+class Similarity:
+    """Cosines of usages with one another, as the grouping sees them, to three decimals; of at most 100 usages.
+
+    `usages` are ids, a sense after the other; `cosines[i]` has those of usage i with the i usages before it.
+    """
+
+    usages: tuple[str, ...]
+    cosines: tuple[tuple[float, ...], ...]
+
+
+@dataclass(frozen=True, slots=True)
+class UsageAttention:
+    """Where the words of an exemplar look: shares of 1, to three decimals, layer by layer from 0.
+
+    words    the W words that were read; `special` says which are the model's own, `target` which are the target's
+    weights  (L, H, W): the target's attention to each word
+    matrix   (L, W, W): each word's (a row) to each, mean over heads; null but for the first exemplar of a sense
+    """
+
+    usage: str
+    words: tuple[str, ...]
+    special: tuple[bool, ...]
+    target: tuple[int, ...]
+    weights: tuple[tuple[tuple[float, ...], ...], ...]
+    matrix: tuple[tuple[tuple[float, ...], ...], ...] | None
 
 
 @dataclass(frozen=True, slots=True)
@@ -280,6 +318,14 @@ class Analysis:
     warnings: tuple[Notice, ...]
     provenance: Provenance
     contrasts: tuple[Contrast, ...] | None = None
+    similarity: Similarity | None = None
+    attention: tuple[UsageAttention, ...] | None = None
+
+    def _repr_html_(self) -> str:
+        """As a notebook shows it."""
+        from analysis.notebook import show
+
+        return show(self)
 
 
 _ANALYSIS = TypeAdapter(Analysis)
@@ -287,7 +333,12 @@ _ANALYSIS = TypeAdapter(Analysis)
 
 def to_json(analysis: Analysis) -> str:
     """The contract's JSON; text stays readable (no \\u escapes)."""
-    return json.dumps(asdict(analysis), ensure_ascii=False, allow_nan=False)
+    # dataclasses.asdict would first copy every number and text of it.
+    return json.dumps(analysis, default=_shallow, ensure_ascii=False, allow_nan=False)
+
+
+def _shallow(value: Any) -> dict[str, Any]:
+    return {field.name: getattr(value, field.name) for field in fields(value)}
 
 
 def from_json(text: str | bytes) -> Analysis:

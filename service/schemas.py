@@ -154,6 +154,7 @@ class SensesRequest(GroupedRequest):
         default=list(FRACTIONS), description="of a usage's words, each above 0 and up to 1, that the test takes away"
     )
     driver_form: DriverForm = Field(default="surface", description="what counts as the same word in a sense's drivers")
+    attention: bool = Field(default=False, description="keep the attention of each sense's exemplars, for charts")
 
     def options(self) -> Options:
         """What was chosen, in the terms of the library."""
@@ -168,6 +169,7 @@ class SensesRequest(GroupedRequest):
             faithfulness=self.faithfulness,
             fractions=tuple(self.fractions),
             driver_form=self.driver_form,
+            attention=self.attention,
             seed=self.seed,
         )
 

@@ -12,8 +12,9 @@ from rich.text import Text
 
 from analysis import attention as views
 from analysis.assigning import Assigned
+from analysis.marks import mark
 from analysis.record import Analysis, Notice, Usage
-from analysis.report import certainty, mark, proof, segments
+from analysis.report import certainty, proof, segments
 from analysis.saved import Description
 from analysis.types import Attention, ModelInfo
 

@@ -33,6 +33,7 @@ from service.parts import Parts
 from service.schemas import SensesRequest
 from service.settings import Settings
 from service.store import Store
+from service.tickets import ShuttingDown
 from service.told import Abandoned, Told
 
 log = logging.getLogger(__name__)
@@ -225,6 +226,8 @@ class Worker:
                 if attempts > MOST_ATTEMPTS:
                     raise GivenUp(f"{attempts - 1} workers ended at the same part of it", remedy="send fewer texts")
                 analysis = self._analysed(job_id)
+            except ShuttingDown:  # the service did not wait for the part in work
+                raise Abandoned from None
             except StoreError as error:  # the next to take the job goes on with it, this worker or another
                 log.warning("the job %s waits for its next try: %s", job_id, error)
                 self._patiently(lambda: self._rows.disown(job_id, self.id))

@@ -22,6 +22,7 @@ from analysis.record import (
     Analysis,
     Contrast,
     Faithfulness,
+    LexicalSense,
     Notice,
     Provenance,
     Sense,
@@ -74,6 +75,13 @@ class Explained(NamedTuple):
     faithfulness: tuple[Faithfulness, ...] | None
 
 
+class Named(NamedTuple):
+    """For each of K senses what it may be in the dictionary, None where none was asked; and a notice about it."""
+
+    senses: tuple[tuple[LexicalSense, ...], ...] | None = None
+    notice: Notice | None = None
+
+
 def assemble(
     found: Found,
     usages: Usages,
@@ -87,6 +95,7 @@ def assemble(
     options: Options,
     info: ModelInfo,
     passes: dict[str, int],
+    named: Named = Named(),  # noqa: B008 - frozen
 ) -> Analysis:
     """The Analysis of N usages, whose nearest senses the `response` has. Its id is the SHA-256 of its content."""
     represented, model = senses.represent(usages.vectors, usages.context), response.model
@@ -96,12 +105,12 @@ def assemble(
         id="",
         target=target,
         verdict=senses.verdict(model, len(usages)),
-        senses=_senses(represented, model, assignment, attributions, held, options),
+        senses=_senses(represented, model, assignment, attributions, held, options, named),
         usages=_usages(usages, represented, response, assignment, attributions),
         stability=held and Stability(*map(rounded, held[:3])),
         faithfulness=explained.faithfulness,
         static=comparison,
-        warnings=_warnings(found, target, len(usages), len(attributions), options),
+        warnings=_warnings(found, target, len(usages), len(attributions), options, named),
         provenance=_provenance(model, options, info, len(attributions), passes),
         contrasts=_contrasts(response, attributions, options),
     )
@@ -140,6 +149,7 @@ def _senses(
     attributions: Mapping[int, Attribution],
     held: stability.Stability | None,
     options: Options,
+    named: Named,
 ) -> tuple[Sense, ...]:
     explained = [i for i in attributions if assignment.sense[i] >= 0]
     words = by_sense(
@@ -160,6 +170,7 @@ def _senses(
             stability=held and rounded(held.jaccard[k]),
             exemplars=tuple(f"u{i}" for i in typical[k]),
             drivers=words[k] if attributions else None,
+            lexicon=None if named.senses is None else named.senses[k],
         )
         for k, name in enumerate(model.senses)
     )
@@ -280,12 +291,16 @@ def missing_notices(found: Found, target: str) -> list[Notice]:
     return [Notice("target-missing", f"{texts} not use {target!r} and {were} left out", found.missing)]
 
 
-def _warnings(found: Found, target: str, n: int, n_explained: int, options: Options) -> tuple[Notice, ...]:
+def _warnings(
+    found: Found, target: str, n: int, n_explained: int, options: Options, named: Named
+) -> tuple[Notice, ...]:
     notices = missing_notices(found, target)
     if options.drivers != "none" and n_explained < n:
         notices.append(
             Notice("sampled", f"{n_explained} of {n} usages were explained; 'explained' sets how many at most")
         )
+    if named.notice:
+        notices.append(named.notice)
     return tuple(notices)
 
 

@@ -5,11 +5,13 @@ from __future__ import annotations
 from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
 from importlib.metadata import version
+from threading import Thread
 
 from anyio import to_thread
 from fastapi import FastAPI
 from fastapi.routing import APIRoute
 
+from analysis import text
 from analysis.types import Encoder
 from service import problems
 from service.api import (
@@ -17,6 +19,7 @@ from service.api import (
     attention,
     attributions,
     compare,
+    disambiguate,
     docs,
     embeddings,
     jobs,
@@ -38,7 +41,19 @@ from service.store import Store
 from service.worker import Worker
 
 # Looked through in this order for each request: the quickest first, which are asked for the most.
-NOUNS = (embeddings, openai, senses, jobs, compare, attention, attributions, sense_models, analyses, models)
+NOUNS = (
+    embeddings,
+    openai,
+    senses,
+    jobs,
+    compare,
+    attention,
+    attributions,
+    disambiguate,
+    sense_models,
+    analyses,
+    models,
+)
 
 
 def create_app(settings: Settings, *, encoders: Mapping[str, Encoder], store: Store, warm: bool = False) -> FastAPI:
@@ -49,12 +64,13 @@ def create_app(settings: Settings, *, encoders: Mapping[str, Encoder], store: St
     kept = Jobs(store)
     services = Services.wire(settings, encoders, store, kept.rows.count)
     here = settings.run_jobs if settings.run_jobs is not None else store.engine.dialect.name == "sqlite"
-    worker = Worker(store, encoders, settings)
+    worker = Worker(store, services.encoders, settings)  # its batches take turns with those of requests
 
     @asynccontextmanager
     async def lifespan(_: FastAPI) -> AsyncIterator[None]:
         if warm and isinstance(encoders, Encoders):
             encoders.load_soon(settings.model)
+            Thread(target=text.lemma, args=("banks",), daemon=True).start()  # its tables take a second to be read
         if here and kept.rows.active():  # left by a service that ended before they did
             await to_thread.run_sync(worker.start)
         yield
@@ -110,4 +126,4 @@ def _load(name: str, settings: Settings) -> Encoder:
     from analysis.catalogue import resolve
     from analysis.model.encoder import load
 
-    return load(resolve(name, settings.home))
+    return load(resolve(name, settings.home), device=settings.device, threads=settings.threads)

@@ -46,7 +46,7 @@ def senses(
     n_senses: NSenses = None,
     threshold: Threshold = 0.0,
     drivers: Drivers = "occlusion",
-    budget: Budget = 5,
+    budget: Budget = 2,
     explained: Annotated[int, typer.Option(help="The most usages explained.")] = 100,
     faithfulness: Annotated[
         int, typer.Option(help="Of these, the most whose drivers are tested against random words.")
@@ -131,12 +131,14 @@ def _induced(
     target: str, file: str, model: str | None, text_field: str, id_field: str | None, options: Options
 ) -> Induced:
     from analysis.pipeline import induced
+    from service.dictionary import Shelf
 
     # What is wrong with the file is said before the model takes its seconds to load.
     documents = read_documents(file, text_field, id_field)
     encoder = load_encoder(model)
     with watching() as watch:
-        return induced(encoder, documents, target, options, pairs=settings().pairs, watch=watch)
+        namer = None if options.pairs else Shelf(settings().home).name  # a comparison shows no names
+        return induced(encoder, documents, target, options, pairs=settings().pairs, namer=namer, watch=watch)
 
 
 def _json(analysis: Analysis) -> str:

@@ -72,7 +72,7 @@ def load_encoder(model: str | None) -> Encoder:
 
     from analysis.model.encoder import load
 
-    return load(folder)
+    return load(folder, device=chosen.device, threads=chosen.threads)
 
 
 @contextmanager

@@ -27,21 +27,14 @@ def serve(
 
     import uvicorn
 
-    from service import logs
+    from service import logs, wire
     from service.app import build
 
     app = build(chosen)
     with _listening(host, port) as bound:
         logs.configure()
         print(f"polyseme: http://{host}:{port}/docs", flush=True)
-        config = uvicorn.Config(
-            app,
-            log_config=None,
-            access_log=False,  # it would write addresses as they came, and what stands in them; see api/observe.py
-            server_header=False,
-            timeout_graceful_shutdown=chosen.drain_seconds,
-        )
-        uvicorn.Server(config).run(sockets=[bound])
+        uvicorn.Server(wire.config(app, chosen)).run(sockets=[bound])
 
 
 def key(name: Annotated[str, typer.Argument(help="Whose key it is: letters, digits, dots and dashes.")]) -> None:

@@ -14,7 +14,17 @@ from hypothesis import strategies as st
 from numpy.typing import NDArray
 
 from analysis.corpus import documents
-from analysis.drivers.methods import FADED, METHODS, NAMES, STEPS, check_method, context_words, explain, passes
+from analysis.drivers.methods import (
+    FADED,
+    METHODS,
+    NAMES,
+    NEARLY_GONE,
+    STEPS,
+    check_method,
+    context_words,
+    explain,
+    passes,
+)
 from analysis.drivers.response import Response
 from analysis.errors import BadOption, UnsupportedModel
 from analysis.senses import induce, represent
@@ -126,7 +136,7 @@ def test_an_effect_is_the_drop_of_the_probability_of_the_sense(
 def test_the_words_that_make_the_sense_drive_it() -> None:
     found = case(["the bank river water", "the bank river water fish", "the bank money loan", "the bank money loan in"])
     for method in ("occlusion", "occlusion-exact", "occlusion-mask"):
-        for attribution in found.explain(method=method):
+        for attribution in found.explain(method=method, budget=9):
             effects = dict(zip([unit.text for unit in attribution.words], attribution.effects.tolist(), strict=True))
             little = effects.pop("the"), effects.pop("in", 0.0)
             assert little == pytest.approx((0, 0), abs=1e-2), "the fake gives them no part in the context"
@@ -143,7 +153,7 @@ def test_a_word_can_argue_against_the_sense() -> None:
 
 @pytest.mark.parametrize("method", [name for name in METHODS if name.startswith(("occlusion", "g", "integrated"))])
 def test_with_one_sense_there_is_nothing_to_choose(method: str) -> None:
-    for attribution in case(RIVER, n_senses=1).explain(method=method):
+    for attribution in case(RIVER, n_senses=1).explain(method=method, budget=5):
         np.testing.assert_allclose(attribution.effects, np.zeros(len(attribution.words)), atol=1e-6)
 
 
@@ -208,6 +218,27 @@ def test_the_budget_goes_to_the_words_that_the_gates_rank_first(budget: int, see
     assert asked == found.passes(method="occlusion", budget=budget)
     # A text without a context costs nothing.
     assert asked == sum(3 + min(budget, n) for n in [2, *[5] * 7])
+
+
+def test_in_a_long_text_a_second_gradient_ranks_the_words_behind_the_first() -> None:
+    long = ["bank of a river where water and fish meet the shore at noon with cash", "my " * 9 + "bank loan money cash"]
+    found = case([*long, *RIVER, *MONEY])
+    attributions = found.explain(budget=1)
+    asked = sum(found.encoder.asked)
+    first = found.encoder.gradients(found.usages.occurrences, found.response.slope, path="gates", points=FADED)
+    for i in range(len(long)):
+        units = found.usages.words[i]
+        keys = context_words(found.usages, i)
+        order = keys[np.argsort(-first.effects[i][keys], kind="stable")]
+        n_top = -(-len(keys) // 10)
+        left = Perturbed(found.usages.occurrences[i], tuple(units[k].span for k in order[:n_top]))
+        second = found.encoder.gradients([left], found.response.take([i]).slope, path="gates", points=NEARLY_GONE)
+        (read,) = found.encoder.encode([left]).words
+        added = {unit.start: effect for unit, effect in zip(read, second.effects[0], strict=True) if not unit.special}
+        rest = sorted(order[n_top:], key=lambda k: -added[units[k].start])
+        expected = [units[k].start for k in (*order[:n_top], *rest)]
+        assert [attributions[i].words[k].start for k in attributions[i].ranking] == expected
+    assert asked == 2 * (6 + 1) + 12 * (3 + 1) == found.passes(method="occlusion", budget=1)
 
 
 def test_a_function_word_is_tried_only_where_no_other_stands_before_it() -> None:

@@ -308,6 +308,12 @@ class Analysis:
     similarity: Similarity | None = None
     attention: tuple[UsageAttention, ...] | None = None
 
+    def _repr_html_(self) -> str:
+        """As a notebook shows it."""
+        from analysis.notebook import show
+
+        return show(self)
+
 
 _ANALYSIS = TypeAdapter(Analysis)
 

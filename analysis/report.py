@@ -176,7 +176,9 @@ def _untitled(spec: dict[str, Any]) -> dict[str, Any]:
 def _as_json(value: object) -> Markup:
     """JSON that no text in it can end the <script> around it."""
     written = json.dumps(value, ensure_ascii=False, allow_nan=False, separators=(",", ":"))
-    return Markup(written.replace("<", "\\u003c"))  # noqa: S704 - without "<" it is only text
+    for sign in "<>&":
+        written = written.replace(sign, f"\\u{ord(sign):04x}")
+    return Markup(written)  # noqa: S704 - without these it is only text
 
 
 @dataclass(frozen=True, slots=True)

@@ -78,7 +78,9 @@ def faithfulness(analysis: Analysis) -> Chart:
                  alt.Tooltip("value:Q", format=".3f"), alt.Tooltip("low:Q", format=".3f"),
                  alt.Tooltip("high:Q", format=".3f")],
     )  # fmt: skip
-    nought = alt.Chart(alt.NamedData("measures")).mark_rule(color=LINE, strokeWidth=2).encode(x=alt.datum(0))
+    nought = (
+        alt.Chart(alt.NamedData("measures")).mark_rule(color=LINE, strokeWidth=2, aria=False).encode(x=alt.datum(0))
+    )
     head = (
         alt.Chart(alt.NamedData("measures"))
         .mark_text(align="right", fontWeight="bold", color=TEXT)
@@ -167,7 +169,7 @@ def separation(analysis: Analysis) -> Chart:
     chance = alt.Chart(alt.NamedData("chance")).encode(y=y)
     return framed(
         alt.layer(
-            chance.mark_rule(color=MUTED, strokeDash=[7, 4]),
+            chance.mark_rule(color=MUTED, strokeDash=[7, 4], aria=False),
             chance.mark_text(align="left", dy=-8, color=MUTED).encode(x=alt.value(4), text="label:N"),
             flat.encode(x=x, y=y),
             line,

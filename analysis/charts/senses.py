@@ -144,7 +144,11 @@ def similarity(analysis: Analysis) -> Chart:
             tooltip=[alt.Tooltip("usage:N"), alt.Tooltip("other:N"), alt.Tooltip("c:Q", format=".3f", title="cosine")],
         )
     )  # fmt: skip
-    edges = alt.Chart(alt.NamedData("blocks")).transform_filter("datum.from > 0").mark_rule(color=PAGE, strokeWidth=3)
+    edges = (
+        alt.Chart(alt.NamedData("blocks"))
+        .transform_filter("datum.from > 0")
+        .mark_rule(color=PAGE, strokeWidth=3, aria=False)
+    )
     rules = [edges.encode(x=alt.X("from:Q", scale=scale)), edges.encode(y="from:Q")]
     return framed(
         alt.layer(cells, *rules),

@@ -39,15 +39,22 @@
     place.removeAttribute("aria-busy");
   };
 
-  const all = async (inDark, width) => {
-    for (const place of document.querySelectorAll("[data-chart]")) {
-      try {
-        await draw(place, inDark, width ?? place.clientWidth);
-      } catch (error) {
-        place.textContent = "This chart could not be drawn; its figures are in the table below it.";
-        console.error(error);
+  // One drawing of the page at a time; a newer one ends an older one.
+  let turn = 0;
+  let queue = Promise.resolve();
+  const all = (inDark, width) => {
+    const mine = ++turn;
+    queue = queue.then(async () => {
+      for (const place of document.querySelectorAll("[data-chart]")) {
+        if (mine !== turn) return;
+        try {
+          await draw(place, inDark, width ?? place.clientWidth);
+        } catch (error) {
+          place.textContent = "This chart could not be drawn; its figures are in the table below it.";
+          console.error(error);
+        }
       }
-    }
+    });
   };
 
   let drawnAt = document.documentElement.clientWidth;

@@ -22,6 +22,20 @@ ChartName = Annotated[
     str | None, Query(max_length=100, description="a `name` of GET /v1/analyses/{id}/charts; the sense map if left out")
 ]
 Scheme = Annotated[Literal["light", "dark"], Query(description="for a light page and for print, or for a dark page")]
+EXAMPLE: dict[str, JsonValue] = {
+    "charts": [
+        {
+            "name": "sense-map",
+            "title": "Two senses of “bank” in 30 usages",
+            "caption": "Each point is a usage; near points are used alike.",
+            "spec": {"mark": "point", "encoding": {}, "data": {"name": "usages"}, "datasets": {"usages": []}},
+            "columns": ["usage", "sense", "confidence", "x", "y", "drivers"],
+            "rows": [["u0", "A", 0.98, 0.31, -0.12, "deposit +0.42"]],
+        }
+    ],
+    "missing": {"attention-lines": "the attention of exemplars was not asked for"},
+    "dark": {"#FFFFFF": "#151515"},
+}
 
 
 class ChartOut(BaseModel):
@@ -76,7 +90,10 @@ async def get_png(
     return Response(await services.draw(render.to_png, spec), media_type=PNG)
 
 
-@router.get("/analyses/{analysis_id}/charts", responses=documented(404, 503))
+@router.get(
+    "/analyses/{analysis_id}/charts",
+    responses={200: {"content": {"application/json": {"example": EXAMPLE}}}, **documented(404, 503)},
+)
 async def get_charts(analysis_id: AnalysisId, services: Wired) -> ChartsOut:
     """Every chart of the analysis: what it shows, its Vega-Lite specification, and its figures as a table."""
     return await services.off_loop(_charts, services, analysis_id)

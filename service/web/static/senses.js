@@ -106,6 +106,7 @@ async function run(begin) {
         await new Promise(() => {}); // busy until the other page is there
       }
       if (ended.status === "failed") throw new Problem(ended.error);
+      throw new Problem({ detail: "the work was cancelled", remedy: "find the senses again when you like" });
     });
   } catch (error) {
     if (error.name !== "AbortError") {

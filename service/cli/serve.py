@@ -33,7 +33,7 @@ def serve(
     app = build(chosen)
     with _listening(host, port) as bound:
         logs.configure()
-        print(f"polyseme: http://{host}:{port}/docs", flush=True)
+        print(f"polyseme: http://{host}:{port}/ (the API: /docs)", flush=True)
         config = uvicorn.Config(
             app,
             log_config=None,

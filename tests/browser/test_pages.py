@@ -305,7 +305,8 @@ def test_senses_are_kept_renamed_merged_and_split(look: Look, address: str, anal
     page.get_by_role("button", name="Save these senses").click()
     page.locator(".saved").wait_for(timeout=30_000)
     kept = fetched(address, "/v1/sense-models/" + page.url.rpartition("saved=")[2])
-    assert [sense["size"] for sense in kept["senses"]] == [sense["size"] for sense in analysis["senses"]]
+    for name in ("id", "size", "label"):
+        assert [sense[name] for sense in kept["senses"]] == [sense[name] for sense in analysis["senses"]]
 
     name = page.get_by_label("Name of sense A")
     name.fill("   ")

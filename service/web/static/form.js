@@ -48,6 +48,7 @@ export async function busy(form, place, step, work) {
   place.setAttribute("aria-busy", "true");
   const line = form.querySelector("[role=status]");
   line.textContent = step;
+  line.scrollIntoView({ block: "nearest" });
   try {
     return await work((text) => (line.textContent = text));
   } finally {

@@ -175,6 +175,7 @@ async function load() {
     prepare(result);
   } catch (error) {
     if (!(error instanceof Problem)) throw error;
+    result.replaceChildren();
     showProblem(form, error, {});
   } finally {
     result.removeAttribute("aria-busy");

@@ -1,7 +1,8 @@
 """`make bench-service`: what the service costs, on POST /v1/embeddings of one sentence.
 
-Throughput of 32 clients against the same encoder asked for the same offline in batches, and the median latency of a lone request
-against a bare forward pass; all in one run, on one machine, by turns, since a shared machine's speed changes.
+Throughput of 32 clients against the same encoder asked for the same offline in batches, and the median latency of a
+lone request against a bare forward pass; all in one run, on one machine, by turns, since a shared machine's speed
+changes.
 """
 
 from __future__ import annotations

@@ -49,7 +49,7 @@ class Options:
 
     match      "lemma" ("bank" finds "Banks") or "exact";  language  of the lemmas
     n_senses   None: from the data;  threshold  the confidence, 0..1, below which a usage gets no sense
-    drivers    a name of `drivers.methods.NAMES`, or "none";  budget  words that the default method settles a usage
+    drivers    a name of `drivers.methods.NAMES`, or "none";  budget  passes a usage that it may spend on trying words
     explained  the most usages explained: a seeded sample, shared out over the senses, where there are more
     faithfulness  the most of these whose drivers are put to the test; 0 for none
     fractions  of a usage's words, each above 0 and up to 1, that the test takes away

@@ -320,9 +320,13 @@ class Encoder(Protocol):
         *,
         layers: Sequence[int] = (),
         attention: bool = False,
+        context: bool = True,
         progress: Progress = silent,
     ) -> Usages:
-        """The target in each reading; results in the order given. `layers` are hidden states to keep, 0..L."""
+        """The target in each reading; results in the order given. `layers` are hidden states to keep, 0..L.
+
+        Without `context`, which then is (N, 0), the last layer is computed for the target alone.
+        """
         ...
 
     def sentences(self, texts: Sequence[str], *, progress: Progress = silent) -> Sentences:

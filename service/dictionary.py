@@ -11,6 +11,7 @@ from analysis.lexicon.disambiguate import Dictionary
 from analysis.lexicon.glosses import Glosses, reader
 from analysis.lexicon.naming import names
 from analysis.lexicon.vectors import SenseVectors, for_encoder
+from analysis.lexicon.weights import weights_of
 from analysis.lexicon.wordnet import Lexicon, load
 from analysis.pipeline import Watch
 from analysis.record import Notice
@@ -39,7 +40,8 @@ class Shelf:
         with self._lock:
             if digest not in self._by_model:
                 self._by_model[digest] = (Glosses(reader(encoder)), for_encoder(encoder.info, self._home))
-            return Dictionary(lexicon, *self._by_model[digest])
+            glosses, tagged = self._by_model[digest]
+            return Dictionary(lexicon, glosses, weights_of(digest), tagged)
 
     def name(self, encoder: Encoder, usages: Usages, model: SenseModel, sense: IntArray, watch: Watch) -> Named:
         """A `pipeline.Namer`. Without the dictionary the senses have no names, and a notice says how to get it.
@@ -48,7 +50,7 @@ class Shelf:
         """
         try:
             vectors = for_encoder(encoder.info, self._home)
-            dictionary = Dictionary(self.lexicon(), Glosses(reader(encoder)), vectors)
+            dictionary = Dictionary(self.lexicon(), Glosses(reader(encoder)), weights_of(encoder.info.digest), vectors)
         except LexiconNotPulled as error:
             return Named(notice=Notice("lexicon-missing", f"{error.what}: senses have no names of it; {error.remedy}"))
         except PolysemeError as error:

@@ -232,7 +232,7 @@ def _table(first: str, series: Sequence[Series], factor: float = 1.0) -> None:
             p = one.points[i]
             cell = Text(f"{p.median * factor:.3g}")
             if p.low < p.high:
-                cell.append(f"  {p.low * factor:.2g} to {p.high * factor:.2g}", style="dim")
+                cell.append(f"  {p.low * factor:.3g} to {p.high * factor:.3g}", style="dim")
             cells.append(cell)
         table.add_row(str(point.n), *cells)
     _console().print(table)

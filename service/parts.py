@@ -61,19 +61,21 @@ class Parts(Passing):
         *,
         layers: Sequence[int] = (),
         attention: bool = False,
+        context: bool = True,
         progress: Progress = silent,
     ) -> Usages:
         """As `Encoder.encode`; `progress` hears of each part once it is done, kept ones too."""
+        asked_for: Any = {"layers": layers, "attention": attention, "context": context}
         if not readings:
-            return self.encoder.encode(readings, layers=layers, attention=attention, progress=progress)
+            return self.encoder.encode(readings, **asked_for, progress=progress)
 
         def work(rows: Sequence[int], told: Progress) -> Arrays:
             asked = [readings[i] for i in rows]
-            return _of_usages(self.encoder.encode(asked, layers=layers, attention=attention, progress=told))
+            return _of_usages(self.encoder.encode(asked, **asked_for, progress=told))
 
         order: list[int] = []
         parts = []
-        for rows, arrays in self._parts(f"read {list(layers)} {attention}", readings, PART, work, progress):
+        for rows, arrays in self._parts(f"read {list(layers)} {attention} {context}", readings, PART, work, progress):
             order += rows
             parts.append(_to_usages(arrays, [_occurrence(readings[i]) for i in rows]))
         return _joined(parts).take(np.argsort(order, kind="stable").tolist())

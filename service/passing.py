@@ -51,10 +51,11 @@ class Passing:
         *,
         layers: Sequence[int] = (),
         attention: bool = False,
+        context: bool = True,
         progress: Progress = silent,
     ) -> Usages:
         with self.running(progress, len(readings)) as watch:
-            return self.encoder.encode(readings, layers=layers, attention=attention, progress=watch)
+            return self.encoder.encode(readings, layers=layers, attention=attention, context=context, progress=watch)
 
     def sentences(self, texts: Sequence[str], *, progress: Progress = silent) -> Sentences:
         with self.running(progress, len(texts)) as watch:

@@ -80,4 +80,4 @@ def _later(request: SensesRequest, n_usages: int) -> int:
         return 0
     explained = min(n_usages, request.explained)
     tested = min(explained, request.faithfulness)
-    return explained * (6 + request.budget) + tested * 8 * len(faithfulness.FRACTIONS)
+    return explained * (3 + request.budget) + tested * 8 * len(faithfulness.FRACTIONS)

@@ -102,6 +102,7 @@ def run(
             under_way.learn(engine, watch)
             under_way.read(engine, watch)
             under_way.report(files, asked["options"])
+        folder.clear_work()
         return from_bytes((folder.path / "report.json").read_bytes())
 
 
@@ -149,7 +150,6 @@ class _Run:
         )
         folder.write(folder.path / "report.html", to_html(found).encode())
         folder.write(folder.path / "report.json", to_json(asdict(found)))
-        folder.clear_work()
 
     def _target(self, target: str) -> TargetReport:
         error, where = self._error(target), self._folder.of(target)

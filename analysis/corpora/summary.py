@@ -136,7 +136,11 @@ def speaks(analysis: Analysis, counts: Counts) -> Speaks | None:
 def _said(found: Speaks, n: int) -> str:
     novel = found.novel or 0.0
     held = novel <= STRANGE and (found.agreement is None or found.agreement >= AGREED)
-    verdict = "speaks well for the rest" if held else "does not speak well for the rest: read more, or look closer"
+    verdict = (
+        "speaks well for the rest"
+        if held
+        else "does not speak well for the rest: learn from more usages, or take the senses with care"
+    )
     if found.agreement is None:
         halves = "Neither half of the sample finds more than one sense."
     else:

@@ -33,11 +33,12 @@ from analysis.types import (
 )
 
 DEFAULT = "occlusion"
-BUDGET = 2  # words that the default settles: with its two gradients, eight passes a usage
+BUDGET = 5  # passes of the default after its first gradient: with that, eight a usage
 # Where the default looks on the path of gates: with most of the rest gone, what a word brings shows best.
 FADED, NEARLY_GONE = (0.25,), (0.1,)
 TOP = 0.1  # of the words: without the first tenth, the second gradient tells what the rest brings
 SHORT = 10  # words, of which a tenth is one: their order needs no second gradient
+GRADIENT = 3  # what one costs, in passes
 STEPS = tuple((step + 0.5) / 10 for step in range(10))
 
 
@@ -76,11 +77,11 @@ class Method(NamedTuple):
 
 
 def occlusion(task: Task) -> list[Scores]:
-    """The default: gradients pick the `budget` likeliest words, and leaving each out settles what it does.
+    """The default: gradients pick the likeliest words, and leaving each out settles what it does.
 
     The effect is the drop in the sense's probability without the word (Zeiler and Fergus 2014; for text Li, Monroe and
     Jurafsky 2016), NaN for words that were not tried; these follow in the ranking in the order of the gradients. Costs
-    at most 6 + budget passes, 3 + budget for a `SHORT` text. A model that has no such gradients picks by attention.
+    at most 3 + budget passes. A model that has no such gradients picks by attention.
     """
     able = "gradients" in task.encoder.abilities
     orders = _by_gates(task) if able else [scores.ranking for scores in attention(task, _mean)]
@@ -99,7 +100,7 @@ def _by_gates(task: Task) -> list[IntArray]:
     """Rankings by the gradients of gates: one finds the first tenth of the words, and one, without these, ranks the
     rest. Words that say the same hide one another; once the first are gone, what stood behind them shows."""
     orders = [scores.ranking for scores in gradients(task, "gates", FADED)]
-    long = [i for i, order in enumerate(orders) if len(order) > SHORT]
+    long = [i for i, order in enumerate(orders) if _looks_twice(len(order), task.budget)]
     if not long:
         return orders
     units = [task.usages.words[i] for i in long]
@@ -118,14 +119,24 @@ def _by_gates(task: Task) -> list[IntArray]:
 
 
 def _candidates(task: Task, i: int, order: IntArray) -> IntArray:
-    """The first `budget` words of the order. A function word must earn its place: no other word stands before it."""
+    """The first words of the order. A function word must earn its place: no other word stands before it."""
     units = task.units(i)
     kept = [k for k in order if k == order[0] or units[k].text.lower() not in task.function_words]
-    return np.array(kept[: task.budget], dtype=np.int64)
+    return np.array(kept[: _settled(len(units), task.budget)], dtype=np.int64)
+
+
+def _looks_twice(n_words: int, budget: int) -> bool:
+    """Whether a second gradient is worth what it takes from the budget."""
+    return n_words > SHORT and budget > GRADIENT
+
+
+def _settled(n_words: int, budget: int) -> int:
+    """How many words are left out, one at a time."""
+    return min(n_words, budget - GRADIENT if _looks_twice(n_words, budget) else budget)
 
 
 def _cost(n_words: int, budget: int) -> int:
-    return (3 if n_words <= SHORT else 6) + min(n_words, budget)
+    return GRADIENT * (1 + _looks_twice(n_words, budget)) + _settled(n_words, budget)
 
 
 def occlusion_of_all(task: Task, operator: Operator) -> list[Scores]:

@@ -87,10 +87,12 @@ def fit_vectors(
 
     whole = fit.geometry(vectors, tagged)
     made = fit.vectors_of(whole, lexicon, weights, encoder.info, text, len(documents), options.seed)
-    return Fitted(made, _quality([tagged[i] for i in tests], own, features), unknown_keys(lexicon, drawn))
+    return Fitted(
+        made, _quality([tagged[i] for i in tests], own, features, encoder.info.digest), unknown_keys(lexicon, drawn)
+    )
 
 
-def _quality(tests: Sequence[Tagged], own: Sequence[Tagged], features: Sequence[fit.Matrix]) -> Quality:
+def _quality(tests: Sequence[Tagged], own: Sequence[Tagged], features: Sequence[fit.Matrix], digest: str) -> Quality:
     """`own` are the tests with several senses, of which the features are."""
     documents = sorted({one.document for one in own})
     first = set(documents[::2])
@@ -101,7 +103,7 @@ def _quality(tests: Sequence[Tagged], own: Sequence[Tagged], features: Sequence[
         weights = fit.learn_weights([features[i] for i in others or these], [own[i] for i in others or these])
         right += sum(fit.answers([features[i] for i in these], [own[i] for i in these], weights))
     alone = sum(one.entries[0].key in one.keys for one in tests if len(one.entries) == 1)
-    shipped = fit.untaught(features[0].shape[1]) if features else np.zeros((4, 1))
+    shipped = fit.untaught(digest, features[0].shape[1]) if features else np.zeros((4, 1))
     return Quality(
         f1=(right + alone) / len(tests),
         glosses_f1=(sum(fit.answers(features, own, shipped)) + alone) / len(tests),

@@ -14,6 +14,7 @@ from analysis.evaluation.unified import Instance, Score, score
 from analysis.lexicon.disambiguate import Dictionary, Ranked, rank_vectors
 from analysis.lexicon.glosses import Glosses, Read
 from analysis.lexicon.vectors import for_encoder
+from analysis.lexicon.weights import weights_of
 from analysis.lexicon.wordnet import POS_NAMES, Entry, Lexicon, load
 from analysis.types import Encoder, FloatArray, Occurrence, Progress
 
@@ -39,7 +40,8 @@ def evaluate_raganato(encoder: Encoder, sets: Mapping[str, Sequence[Instance]], 
     if options.home is None:
         raise LexiconNotPulled("no home folder was named to find WordNet in", remedy="name one", where=("home",))
     glosses = Glosses(cached(encoder, options))
-    dictionary = Dictionary(load(options.home), glosses, for_encoder(encoder.info, options.home))
+    tagged = for_encoder(encoder.info, options.home)
+    dictionary = Dictionary(load(options.home), glosses, weights_of(encoder.info.digest), tagged)
     chosen = [(name, one) for name, instances in sets.items() for one in limited(instances, options)]
     every = [one for _, one in chosen]
     entries = [candidates(dictionary.lexicon, one) for one in every]
@@ -51,7 +53,7 @@ def evaluate_raganato(encoder: Encoder, sets: Mapping[str, Sequence[Instance]], 
         ranked = dict(zip(known, found, strict=True))
         return [Answered(one, ranked.get(i)) for i, one in enumerate(every)]
 
-    answers, tagged = answer(dictionary), dictionary.vectors
+    answers = answer(dictionary)
     frequent = partial(most_frequent, counts=tagged.counts if tagged else {})
     words: dict[str, Scores] = {}
     for name in sets:

@@ -21,6 +21,7 @@ from analysis.lexicon import scoring
 from analysis.lexicon.glosses import Glosses
 from analysis.lexicon.pos import evidence
 from analysis.lexicon.vectors import SenseVectors
+from analysis.lexicon.weights import Weights
 from analysis.lexicon.wordnet import Entry, Lexicon, Pos
 from analysis.pipeline import Watch, unwatched
 from analysis.record import Notice, WordDriver
@@ -37,6 +38,7 @@ class Dictionary(NamedTuple):
 
     lexicon: Lexicon
     glosses: Glosses
+    weights: Weights
     vectors: SenseVectors | None = None
 
 
@@ -132,7 +134,8 @@ def rank_vectors(
         if len(own) == 1:
             ranked.append(Ranked(own, np.ones(1)))
             continue
-        scores = scoring.scores(own, [read[entry] for entry in own], vectors[i], context[i], dictionary.vectors)
+        glosses = [read[entry] for entry in own]
+        scores = scoring.scores(own, glosses, vectors[i], context[i], dictionary.weights.scores, dictionary.vectors)
         if grammar:
             scores = scores + np.array([grammar[i].get(entry.pos, 0.0) for entry in own])
         ranked.append(Ranked(own, scoring.softmax(scores)))

@@ -16,7 +16,7 @@ from analysis.grouping import unit
 from analysis.lexicon import scoring
 from analysis.lexicon.glosses import EntryVectors
 from analysis.lexicon.vectors import Learnt, SenseVectors, quantised
-from analysis.lexicon.weights import WEIGHTS
+from analysis.lexicon.weights import weights_of
 from analysis.lexicon.wordnet import Entry, Lexicon
 from analysis.types import FloatArray, IntArray, ModelInfo
 
@@ -151,9 +151,10 @@ def learn_weights(features: Sequence[Matrix], tagged: Sequence[Tagged]) -> Matri
     return table
 
 
-def untaught(features: int) -> Matrix:
+def untaught(digest: str, features: int) -> Matrix:
     """f64 (4, F): the weights that ship for the glosses, and nothing for what was learnt from tagged text."""
-    return np.concatenate([WEIGHTS, np.zeros((len(WEIGHTS), features - WEIGHTS.shape[1]))], axis=1)
+    own = weights_of(digest).scores
+    return np.tile(np.append(own, np.zeros(features - len(own))), (len(scoring.POSITIONS), 1))
 
 
 def answers(features: Sequence[Matrix], tagged: Sequence[Tagged], weights: Matrix) -> list[bool]:

@@ -1,7 +1,7 @@
 """Which senses of the dictionary the induced senses are: candidates for each, one-to-one where that fits, or none.
 
-A sense's score for a dictionary sense is the mean of `scoring.fits` over its usages; none fits some (a company, a film).
-The senses are then given dictionary senses all together (Kuhn 1955), each once: a second
+A sense's score for a dictionary sense is the mean of `scoring.fits` over its usages; beside it stands a score for "none
+of these" (a company, a film). The senses are then given dictionary senses all together (Kuhn 1955), each once: a second
 induced sense may have the same one only at a price.
 """
 
@@ -15,7 +15,6 @@ from analysis.errors import NotInLexicon
 from analysis.lexicon import scoring
 from analysis.lexicon.disambiguate import Dictionary
 from analysis.lexicon.pos import evidence
-from analysis.lexicon.weights import NONE
 from analysis.lexicon.wordnet import Entry
 from analysis.pipeline import Watch, unwatched
 from analysis.record import LexicalSense
@@ -40,13 +39,13 @@ def names(
         entries = dictionary.lexicon.candidates(model.target)
     except NotInLexicon:
         return [()] * k
-    read = dictionary.glosses.of(entries, watch)
-    scores = np.full((k, len(entries) + 1), NONE)
+    read, weights = dictionary.glosses.of(entries, watch), dictionary.weights
+    scores = np.full((k, len(entries) + 1), weights.none)
     for s in range(k):
         own = np.flatnonzero(sense == s)[:MOST]
         if len(own):
             fits = [
-                scoring.fits(entries, read, usages.vectors[i], usages.context[i])
+                scoring.fits(entries, read, usages.vectors[i], usages.context[i], weights.scores)
                 + [evidence(usages.occurrences[i]).get(entry.pos, 0.0) for entry in entries]
                 for i in own
             ]

@@ -18,7 +18,7 @@ from scipy.optimize import minimize
 from analysis.grouping import unit
 from analysis.lexicon.glosses import EntryVectors
 from analysis.lexicon.vectors import SenseVectors
-from analysis.lexicon.weights import PRIOR, PRIOR_SHARE, WEIGHTS
+from analysis.lexicon.weights import PRIOR, PRIOR_SHARE
 from analysis.lexicon.wordnet import Entry
 from analysis.types import FloatArray
 
@@ -32,25 +32,30 @@ def scores(
     read: Sequence[EntryVectors],
     vector: FloatArray,
     context: FloatArray,
+    weights: Matrix,
     tagged: SenseVectors | None = None,
 ) -> Matrix:
-    """f64 (C): the log of each sense's probability, but for a constant; `vector` and `context` (D) of the usage."""
+    """f64 (C): the log of each sense's probability, but for a constant; `vector` and `context` (D) of the usage.
+
+    `weights` f64 (9) serve where nothing was learnt from tagged text, which has weights of its own.
+    """
     found = features(entries, read, vector, context, [entry.count for entry in entries], tagged)
-    table = WEIGHTS if tagged is None else tagged.weights
-    own: Matrix = (found * table[[POSITIONS[entry.pos] for entry in entries]]).sum(axis=1)
+    table = weights if tagged is None else tagged.weights[[POSITIONS[entry.pos] for entry in entries]]
+    own: Matrix = (found * table).sum(axis=1)
     return own
 
 
-def fits(entries: Sequence[Entry], read: Sequence[EntryVectors], vector: FloatArray, context: FloatArray) -> Matrix:
+def fits(
+    entries: Sequence[Entry], read: Sequence[EntryVectors], vector: FloatArray, context: FloatArray, weights: Matrix
+) -> Matrix:
     """f64 (C): how well each sense fits whatever the others are, so that a number can mean "none of these".
 
     The glosses' part of the score, and a share of what WordNet's counts say, less its mean over the senses: texts that
     were chosen for one word do not have its senses as often as running text has.
     """
-    found = features(entries, read, vector, context, [entry.count for entry in entries], None)
-    n = len(PRIOR)
-    before = (found[:, :n] * WEIGHTS[0, :n]).sum(axis=1)
-    own: Matrix = PRIOR_SHARE * (before - before.mean()) + (found[:, n:] * WEIGHTS[0, n:]).sum(axis=1)
+    found = features(entries, read, vector, context, [entry.count for entry in entries], None) * weights
+    before, glosses = found[:, : len(PRIOR)].sum(axis=1), found[:, len(PRIOR) :].sum(axis=1)
+    own: Matrix = PRIOR_SHARE * (before - before.mean()) + glosses
     return own
 
 

@@ -288,10 +288,11 @@ def _norm(module: Any) -> Norm:
 
 def _finish(layer: Layer, mixed: Tensor, states: Tensor) -> Tensor:
     """What follows attention: (R, D) mixed values and (R, D) the states they are added to -> (R, D)."""
-    states = layer.first(functional.linear(mixed, *layer.out).add_(states))
+    # A product is added to what stands there at no cost: so the bias and the states stand there already.
+    states = layer.first(torch.add(states, layer.out.bias).addmm_(mixed, layer.out.weight.T))
     wide = functional.linear(states, *layer.up)
     torch.ops.aten.gelu_(wide)  # in place: the largest of all arrays here
-    return layer.second(functional.linear(wide, *layer.down).add_(states))
+    return layer.second(torch.add(states, layer.down.bias).addmm_(wide, layer.down.weight.T))
 
 
 def _runs(lengths: Sequence[int]) -> tuple[Run, ...]:

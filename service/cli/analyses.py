@@ -48,7 +48,7 @@ def senses(
     n_senses: NSenses = None,
     threshold: Threshold = 0.0,
     drivers: Drivers = "occlusion",
-    budget: Budget = 2,
+    budget: Budget = 5,
     explained: Annotated[int, typer.Option(help="The most usages explained.")] = 100,
     faithfulness: Annotated[
         int, typer.Option(help="Of these, the most whose drivers are tested against random words.")

@@ -37,7 +37,7 @@ Drivers = Annotated[
         "rollout; none."
     ),
 ]
-Budget = Annotated[int, typer.Option(help="The words a usage that the default method leaves out, one at a time.")]
+Budget = Annotated[int, typer.Option(help="The passes a usage that the default method may spend on trying words.")]
 Json = Annotated[str | None, typer.Option("--json", metavar="PATH", help="Write JSON; - is standard output.")]
 
 

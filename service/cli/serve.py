@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import socket
+import sys
 from typing import TYPE_CHECKING, Annotated
 
 import typer
@@ -33,7 +34,10 @@ def serve(
     app = build(chosen)
     with _listening(host, port) as bound:
         logs.configure()
-        print(f"polyseme: http://{host}:{port}/docs", flush=True)
+        print(f"polyseme: http://{host}:{port}/ (the API: /docs)", flush=True)
+        # The model's thread lets go of the interpreter for each operation of torch. At Python's own 5 ms it would wait
+        # as long to have it back while answers are written, which is ten times what an operation takes.
+        sys.setswitchinterval(0.0001)
         uvicorn.Server(wire.config(app, chosen)).run(sockets=[bound])
 
 

@@ -136,10 +136,10 @@ def tables(part: Part) -> dict[str, Table]:
                 _table("lesson-absolute", "The same gradient, absolute", part.gradient),
             ]
         case Parallel():
-            made = [_table("lesson-parallel", "Milliseconds by length", part.time, MILLI)]
+            made = [_table("lesson-parallel", "Milliseconds of a layer, by length", part.time, MILLI)]
         case Cost():
             made = [
-                _table("lesson-time", "Milliseconds by length", part.time, MILLI),
+                _table("lesson-time", "Milliseconds of a head, by length", part.time, MILLI),
                 _table("lesson-memory", "MiB alive at once, by length", part.memory, MEBI),
             ]
         case _:

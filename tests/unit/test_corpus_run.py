@@ -21,7 +21,9 @@ from analysis.corpora.folder import Folder, Write
 from analysis.corpora.run import Plan, run
 from analysis.corpora.sources import Files, find_files
 from analysis.corpora.summary import Report
+from analysis.corpus import documents
 from analysis.errors import BadFile, BadOption, BadSpan, TargetNotFound
+from analysis.pipeline import analyse
 from analysis.record import from_json
 from analysis.types import Occurrence, Perturbed, Usages
 from tests.fake import FakeEncoder
@@ -238,6 +240,12 @@ def test_a_corpus_smaller_than_the_sample_is_its_own_analysis(tmp_path: Path) ->
     assert report.targets[0].speaks is None
     assert report.targets[0].sample == report.targets[0].read == 20
     assert "learnt from all usages" in (tmp_path / "out" / "report.html").read_text()
+
+    texts = [row["text"] for row in table(tmp_path / "out").to_pylist()]
+    alone = analyse(FakeEncoder(), documents(texts), "bank", QUICK)
+    kept = from_json((tmp_path / "out" / "target=bank" / "analysis.json").read_bytes())
+    assert kept.senses == alone.senses
+    assert [usage.sense for usage in kept.usages] == [usage.sense for usage in alone.usages]
 
 
 def test_a_corpus_without_the_targets_says_what_could_not_be_read(tmp_path: Path) -> None:

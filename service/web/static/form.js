@@ -3,8 +3,9 @@
 // A field's text outlives a reload, in this tab only and never in an address.
 export function remember(field, name) {
   const at = `polyseme-${name}`;
-  const kept = sessionStorage.getItem(at);
+  const kept = sessionStorage.getItem(at), usual = field.value;
   if (kept !== null) field.value = kept;
+  if (field.selectedIndex === -1) field.value = usual; // a model that is not served any more
   field.addEventListener("input", () => keep(at, field.value));
   return (value) => {
     field.value = value;
@@ -47,6 +48,7 @@ export async function busy(form, place, step, work) {
   place.setAttribute("aria-busy", "true");
   const line = form.querySelector("[role=status]");
   line.textContent = step;
+  line.scrollIntoView({ block: "nearest" });
   try {
     return await work((text) => (line.textContent = text));
   } finally {

@@ -100,6 +100,11 @@ function again({ target, usages, provenance: made }) {
     n_senses: made.n_senses,
     threshold: made.threshold,
     seed: made.seed,
-    drivers: "none",
+    // The labels are made of the drivers; these need no test again.
+    drivers: made.drivers,
+    budget: made.budget,
+    explained: made.explained || undefined,
+    driver_form: made.driver_form,
+    faithfulness: 0,
   };
 }

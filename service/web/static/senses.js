@@ -106,6 +106,7 @@ async function run(begin) {
         await new Promise(() => {}); // busy until the other page is there
       }
       if (ended.status === "failed") throw new Problem(ended.error);
+      throw new Problem({ detail: "the work was cancelled", remedy: "find the senses again when you like" });
     });
   } catch (error) {
     if (error.name !== "AbortError") {
@@ -174,6 +175,7 @@ async function load() {
     prepare(result);
   } catch (error) {
     if (!(error instanceof Problem)) throw error;
+    result.replaceChildren();
     showProblem(form, error, {});
   } finally {
     result.removeAttribute("aria-busy");

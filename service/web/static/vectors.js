@@ -79,6 +79,7 @@ async function load() {
     prepareSlider();
   } catch (error) {
     if (!(error instanceof Problem)) throw error;
+    result.replaceChildren();
     showProblem(form, error, {});
   } finally {
     result.removeAttribute("aria-busy");

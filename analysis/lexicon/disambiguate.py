@@ -1,6 +1,6 @@
 """Which sense of the dictionary a word has in a text, and which words of the text drove it.
 
-Target --candidates, encode, score--> Reading --explain--> Disambiguated --> to_json
+Target --candidates, encode, rank_vectors--> Ranked --explain--> Disambiguation --> to_json
 """
 
 from __future__ import annotations

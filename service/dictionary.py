@@ -49,8 +49,7 @@ class Shelf:
         The senses are read anew each time: a job that goes on must ask for the same readings as before.
         """
         try:
-            vectors = for_encoder(encoder.info, self._home)
-            dictionary = Dictionary(self.lexicon(), Glosses(reader(encoder)), weights_of(encoder.info.digest), vectors)
+            dictionary = Dictionary(self.lexicon(), Glosses(reader(encoder)), weights_of(encoder.info.digest))
         except LexiconNotPulled as error:
             return Named(notice=Notice("lexicon-missing", f"{error.what}: senses have no names of it; {error.remedy}"))
         except PolysemeError as error:

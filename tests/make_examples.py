@@ -36,6 +36,7 @@ def walk() -> list[tuple[str, str, Any]]:
         ("post", "/v1/attention", {"text": "the bank", "layers": [0], "heads": [0]}),
         ("post", "/v1/compare", ASK | {"pairs": 1}),
         ("post", "/v1/senses", ASK),
+        ("post", "/v1/disambiguate", {"texts": TEXTS[2:3], "target": "bank", "pos": "n"}),
         ("get", f"{analysis}.csv", None),
         ("post", "/v1/sense-models", ASK | {"texts": LABELLED}),
         ("get", "/v1/sense-models", None),

@@ -22,7 +22,8 @@ from analysis.lexicon.wordnet import Lexicon
 from analysis.types import Encoder
 
 HELD_OUT = 15  # one document in so many is held out: the weights are learnt there
-MOST_HELD_OUT = 6_000  # usages of them: each new lemma costs the reading of its senses' glosses
+MOST_HELD_OUT = 3_000  # usages of them: each new lemma costs the reading of its senses' glosses
+MOST_OF_A_SENSE = 10  # usages read
 
 
 class Quality(NamedTuple):
@@ -51,45 +52,60 @@ def read_tagged(path: Path) -> list[Instance]:
 def fit_vectors(
     encoder: Encoder, lexicon: Lexicon, instances: Sequence[Instance], options: Options, *, text: str
 ) -> Fitted:
-    """Read the usages, learn the space and the senses from most documents, the weights from the rest, then all anew.
+    """Read some of the usages, learn the space and the senses from most documents, the weights from the rest, then all
+    anew from both.
 
-    Raises BadOption where the text is too little, and as `encode` does.
+    Of each sense at most MOST_OF_A_SENSE usages are read, since the encoder reads a text once a usage; those of senses
+    that were read least come first, so that a limit leaves out what teaches least. How often a sense stands in the text
+    is counted over all of it. Raises BadOption where the text is too little, and as `encode` does.
     """
-    drawn = limited(instances, options)
-    chosen, tagged = _known(lexicon, drawn)
+    chosen, tagged = _known(lexicon, instances)
     documents = sorted({one.document for one in tagged})
     out = set(documents[HELD_OUT // 2 :: HELD_OUT] or documents[-1:])
-    held = np.array([one.document in out for one in tagged], dtype=bool)
-    if len(documents) < 3 or held.all():
+    held = [i for i, one in enumerate(tagged) if one.document in out]
+    tests = limited(held, Options(options.seed, MOST_HELD_OUT))
+    taught = telling([None if one.document in out else one for one in tagged], options)
+    if not tests or not taught:
         raise BadOption(
-            f"there are {len(documents)} documents with senses of the dictionary; some must be held out",
+            f"there are {len(documents)} documents with senses of the dictionary, and some must be held out",
             remedy="give SemCor, or text of three documents or more",
             where=("path",),
         )
-    vectors, context = encode(encoder, [one.occurrence for one in chosen], options)
+    vectors, context = encode(encoder, [chosen[i].occurrence for i in (*tests, *taught)], options)
+    n, info = len(tests), encoder.info
 
-    rest, tests = np.flatnonzero(~held), limited(np.flatnonzero(held).tolist(), Options(options.seed, MOST_HELD_OUT))
-    taught = fit.geometry(vectors[rest], [tagged[i] for i in rest])
-    blank = np.zeros((len(scoring.POSITIONS), 1))
-    partial = fit.vectors_of(
-        taught, lexicon, blank, encoder.info, "most of it", len(documents) - len(out), options.seed
-    )
-    several = [i for i in tests if len(tagged[i].entries) > 1]
-    entries = list(dict.fromkeys(entry for i in several for entry in tagged[i].entries))
-    glosses = Glosses(cached(encoder, options))
-    read = dict(zip(entries, glosses.of(entries), strict=True))
-    counts: dict[str, Counter[str]] = {document: Counter() for document in out}
-    for i in np.flatnonzero(held):
+    def made(first: int, weights: fit.Matrix, documents: set[str], name: str) -> SenseVectors:
+        """Of the usages read from that one on, with what was counted in the documents."""
+        space = fit.geometry(vectors[first:], [tagged[i] for i in (*tests, *taught)[first:]])
+        counts = Counter(key for one in tagged if one.document in documents for key in one.keys)
+        return fit.vectors_of(space, counts, lexicon, weights, info, name, len(documents), options.seed)
+
+    partial = made(n, np.zeros((len(scoring.POSITIONS), 1)), set(documents) - out, "all but what is held out")
+    several = [row for row, i in enumerate(tests) if len(tagged[i].entries) > 1]
+    own = [tagged[tests[row]] for row in several]
+    entries = list(dict.fromkeys(entry for one in own for entry in one.entries))
+    read = dict(zip(entries, Glosses(cached(encoder, options)).of(entries), strict=True))
+    counts = {document: Counter[str]() for document in out}
+    for i in held:
         counts[tagged[i].document].update(tagged[i].keys)
-    features = fit.rows([tagged[i] for i in several], vectors[several], context[several], read, partial, counts)
-    own = [tagged[i] for i in several]
+    features = fit.rows(own, vectors[several], context[several], read, partial, counts)
+    quality = _quality([tagged[i] for i in tests], own, features, info.digest)
     weights = fit.learn_weights(features, own)
+    return Fitted(made(0, weights, set(documents), text), quality, unknown_keys(lexicon, instances))
 
-    whole = fit.geometry(vectors, tagged)
-    made = fit.vectors_of(whole, lexicon, weights, encoder.info, text, len(documents), options.seed)
-    return Fitted(
-        made, _quality([tagged[i] for i in tests], own, features, encoder.info.digest), unknown_keys(lexicon, drawn)
-    )
+
+def telling(tagged: Sequence[Tagged | None], options: Options) -> list[int]:
+    """Which usages are read, at most `options.limit` of them: of words with several senses, the senses in turn."""
+    order = np.random.default_rng(options.seed).permutation(len(tagged)).tolist()
+    seen: Counter[str] = Counter()
+    ranked: list[tuple[int, int]] = []
+    for i in order:
+        one = tagged[i]
+        if one is not None and len(one.entries) > 1 and seen[one.keys[0]] < MOST_OF_A_SENSE:
+            ranked.append((seen[one.keys[0]], i))
+            seen[one.keys[0]] += 1
+    ranked.sort(key=lambda pair: pair[0])
+    return sorted(i for _, i in ranked[: options.limit])
 
 
 def _quality(tests: Sequence[Tagged], own: Sequence[Tagged], features: Sequence[fit.Matrix], digest: str) -> Quality:

@@ -1,6 +1,6 @@
 """Which sense of the dictionary a word has in a text, and which words of the text drove it.
 
-Target --candidates, encode, score--> Reading --explain--> Disambiguated --> to_json
+Target --candidates, encode, rank_vectors--> Ranked --explain--> Disambiguation --> to_json
 """
 
 from __future__ import annotations
@@ -62,7 +62,7 @@ class Ranked(NamedTuple):
 
 
 @dataclass(frozen=True, slots=True)
-class SenseChance:
+class LexicalChance:
     """A sense of the dictionary, and how probable it is here. `synset` is nltk's name, `key` WordNet's sense key."""
 
     synset: str
@@ -93,7 +93,7 @@ class DisambiguatedUsage:
     sense: str | None
     confidence: float
     candidates: int
-    senses: tuple[SenseChance, ...]
+    senses: tuple[LexicalChance, ...]
     drivers: tuple[WordDriver, ...] | None
     flags: tuple[str, ...]
 
@@ -254,8 +254,8 @@ def _usage(
     )
 
 
-def _chance(entry: Entry, chance: float) -> SenseChance:
-    return SenseChance(
+def _chance(entry: Entry, chance: float) -> LexicalChance:
+    return LexicalChance(
         synset=entry.synset,
         key=entry.key,
         lemma=entry.lemma,

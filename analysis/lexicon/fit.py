@@ -92,9 +92,16 @@ def _between(centres: Matrix, lemmas: IntArray, weight: IntArray) -> tuple[Matri
 
 
 def vectors_of(
-    space: Geometry, lexicon: Lexicon, weights: Matrix, info: ModelInfo, text: str, documents: int, seed: int
+    space: Geometry,
+    counts: Mapping[str, int],
+    lexicon: Lexicon,
+    weights: Matrix,
+    info: ModelInfo,
+    text: str,
+    documents: int,
+    seed: int,
 ) -> SenseVectors:
-    """The senses of the geometry as a file has them."""
+    """The senses of the geometry as a file has them; `counts` are how often each stands in the text."""
     entries = [lexicon.by_key(key) for key in space.keys]
     if None in entries:
         raise ValueError("a key that the dictionary lacks")
@@ -107,7 +114,7 @@ def vectors_of(
         axes=space.axes,
         places=places,
         scales=scales,
-        usages=space.usages.astype(np.int32),
+        usages=np.array([counts[key] for key in space.keys], dtype=np.int32),
         weights=weights,
         learnt=Learnt(
             encoder=info.name,

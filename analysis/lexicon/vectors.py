@@ -60,7 +60,7 @@ class SenseVectors:
 
     mean      f32 (D): what is subtracted from a usage's unit vector;  axes  f16 (D, R): the map
     places    int8 (S, R) and scales f32 (S): the mean of each sense's usages is places x scale
-    usages    int (S): how many there were;  synsets, files  of each sense, nltk's name and WordNet's file
+    usages    int (S): how many there were in the text;  synsets, files  of each sense, nltk's name and WordNet's file
     weights   f64 (4, F): of scoring's features, a row a part of speech
     """
 

@@ -5,10 +5,12 @@ from __future__ import annotations
 from fastapi import APIRouter
 from fastapi.responses import Response
 
+from analysis.assemble import missing_notices
 from analysis.errors import BadOption, LimitExceeded, NotInLexicon
 from analysis.lexicon import disambiguate as lexical
 from analysis.lexicon.disambiguate import Target
 from analysis.lexicon.wordnet import Lexicon
+from analysis.record import Notice
 from analysis.types import Document
 from service.api import texts
 from service.api.services import Services, Wired
@@ -29,7 +31,7 @@ async def disambiguate(request: DisambiguateRequest, services: Wired) -> Respons
 
     def work() -> str:
         lexicon = services.shelf.lexicon()
-        targets = _targets(request, documents, lexicon, services)
+        targets, notices = _targets(request, documents, lexicon, services)
         encoder = services.encoders[model]
         with texts.placing(documents):
             found = lexical.disambiguate(
@@ -39,6 +41,7 @@ async def disambiguate(request: DisambiguateRequest, services: Wired) -> Respons
                 threshold=request.threshold,
                 drivers=request.drivers,
                 budget=request.budget,
+                warnings=notices,
             )
         return lexical.to_json(found)
 
@@ -47,12 +50,13 @@ async def disambiguate(request: DisambiguateRequest, services: Wired) -> Respons
 
 def _targets(
     request: DisambiguateRequest, documents: list[Document], lexicon: Lexicon, services: Services
-) -> list[Target]:
-    """The words to look up. Errors point to the text, the span or the target that is wrong."""
+) -> tuple[list[Target], list[Notice]]:
+    """The words to look up, and which texts lack the target. Errors point to the text, span or target that is wrong."""
     if request.target is not None:
         lexicon.lemmas(request.target, request.pos)
         found = texts.find(documents, request.target, "lemma", "en", services.settings)
-        return [Target(use, request.target, request.pos) for use in found.occurrences]
+        uses = [Target(use, request.target, request.pos) for use in found.occurrences]
+        return uses, missing_notices(found, request.target)
     targets: list[Target] = []
     for i, document in enumerate(documents):
         if not document.spans:
@@ -72,4 +76,4 @@ def _targets(
         raise BadOption(
             "the dictionary has no word of the texts", remedy="give texts in English, or a target", where=("texts",)
         )
-    return targets
+    return targets, []

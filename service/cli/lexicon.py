@@ -26,6 +26,7 @@ from service.cli.common import (
 if TYPE_CHECKING:
     from analysis.lexicon.disambiguate import Target
     from analysis.lexicon.wordnet import Lexicon, Pos
+    from analysis.record import Notice
     from analysis.types import Document
 
 lexicon_app = typer.Typer(help="The dictionary, WordNet 3.0.", no_args_is_help=True)
@@ -145,7 +146,7 @@ def disambiguate(
     documents = _documents(text, file, span, text_field, id_field)
     shelf = Shelf(settings().home)
     lexicon = shelf.lexicon()
-    targets = _targets(lexicon, documents, target or (), wordnet.check_pos(pos))
+    targets, notices = _targets(lexicon, documents, target or (), wordnet.check_pos(pos))
     encoder = load_encoder(model)
     with watching() as watch:
         found = lexical.disambiguate(
@@ -155,6 +156,7 @@ def disambiguate(
             threshold=threshold,
             drivers=drivers,
             budget=budget,
+            warnings=notices,
             watch=watch,
         )
     if json:
@@ -193,18 +195,22 @@ def _documents(
 
 def _targets(
     lexicon: Lexicon, documents: list[Document], words: list[str] | tuple[str, ...], pos: Pos | None
-) -> list[Target]:
+) -> tuple[list[Target], list[Notice]]:
+    from analysis.assemble import missing_notices
     from analysis.lexicon.disambiguate import Target, content_words, spans_of
     from analysis.text import find
 
     targets: list[Target] = []
+    notices: list[Notice] = []
     for word in words:
         lexicon.lemmas(word, pos)
-        targets += [Target(use, word, pos) for use in find(documents, word).occurrences]
+        found = find(documents, word)
+        targets += [Target(use, word, pos) for use in found.occurrences]
+        notices += missing_notices(found, word)
     if not words:
         for document in documents:
             own = spans_of(lexicon, document, pos) if document.spans else content_words(lexicon, [document], pos)
             targets += own
     if not targets:
         raise BadOption("the dictionary has no word of the text", remedy="give a text in English, or a --target")
-    return targets
+    return targets, notices

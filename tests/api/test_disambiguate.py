@@ -52,6 +52,11 @@ def test_spans_and_every_content_word(with_lexicon: TestClient) -> None:
     assert usages[0]["drivers"] is None
 
 
+def test_texts_without_the_target_are_named(with_lexicon: TestClient) -> None:
+    found = ask(with_lexicon, texts=[TEXT, "no such word"], target="bank", drivers=False).json()
+    assert [(notice["kind"], notice["source_ids"]) for notice in found["warnings"]] == [("target-missing", ["2"])]
+
+
 def test_below_the_threshold_nothing_is_said(with_lexicon: TestClient) -> None:
     (usage,) = ask(with_lexicon, target="bank", threshold=1).json()["usages"]
     assert usage["sense"] is None

@@ -54,7 +54,7 @@ def made(seed: int = 0) -> vectors.SenseVectors:
     info = ModelInfo("fake", "tests", "1", "0" * 64, 1, 1, WIDTH, 64, False)
     space = fit.geometry(*usages(seed=seed))
     weights = np.zeros((4, 9 + len(vectors.TAGGED)))
-    return fit.vectors_of(space, Shelf(), weights, info, "a test", 3, seed)  # type: ignore[arg-type]
+    return fit.vectors_of(space, {A.key: 6, B.key: 6}, Shelf(), weights, info, "a test", 3, seed)  # type: ignore[arg-type]
 
 
 def test_a_new_usage_is_nearest_to_the_sense_of_its_own_kind() -> None:

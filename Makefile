@@ -10,7 +10,8 @@ CLIENTS ?= 64
 BENCH ?=
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo test slow quality fuzz soak bench bench-service audit readme examples check format serve clean
+.PHONY: help setup demo test slow quality fuzz soak bench bench-service bench-engines audit readme examples worked
+.PHONY: screenshots check format serve clean
 
 help: ## this list
 	@sed -n 's/^\([a-z-]*\):.*## /\1\t/p' $(MAKEFILE_LIST) | expand -t 15
@@ -24,9 +25,11 @@ help: ## this list
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt -e '.[dev,postgres,ray]'
 	@touch $@
 
-setup: .venv/.ready ## the environment and the three models, verified
+# Everything but the dictionary's own commands works without it, so that no source of it stops nothing.
+setup: .venv/.ready ## the environment, the three models, verified, and WordNet where a source of it answers
 	$(BIN)/polyseme models pull $(MODELS)
 	$(BIN)/polyseme models verify $(MODELS)
+	-$(BIN)/polyseme lexicon pull
 
 demo: setup ## the senses of "bank" in 30 sentences, and a report
 	@mkdir -p out
@@ -56,8 +59,13 @@ bench: setup ## the encoder beside other ways and the machine itself: make bench
 bench-service: setup ## what the service costs beside the bare model; wants a machine that does nothing else
 	$(BIN)/python -m tests.benchmarks.throughput
 
+bench-engines: setup ## corpora: Ray beside one process, memory as usages grow; wants a machine that does nothing else
+	$(BIN)/python -m tests.benchmarks.engines
+
+# Strict: what it could not ask about, because the package index's data is out of reach, is a failure too.
 audit: .venv/.ready ## known vulnerabilities of what is installed
-	$(BIN)/pip-audit --skip-editable --progress-spinner off
+	@$(BIN)/pip-audit --strict --no-deps --disable-pip --progress-spinner off -r constraints.txt || \
+		{ echo "not audited clean: see the line above; without the package index's data nothing is known" >&2; exit 1; }
 
 readme: setup ## writes the table of settings into the README
 	$(BIN)/python -m service.settings_table README.md
@@ -65,6 +73,12 @@ readme: setup ## writes the table of settings into the README
 examples: setup ## writes the examples of the API's description, and its snapshot
 	$(BIN)/python -m tests.make_examples
 	POLYSEME_WRITE_SNAPSHOT=1 $(BIN)/python -m pytest -q tests/api/test_openapi.py
+
+worked: setup ## writes the worked examples of the pages, read with mpnet and smollm2
+	$(BIN)/python -m tests.make_worked
+
+screenshots: setup ## writes pictures of the pages to docs/; wants a Chromium
+	$(BIN)/python -m tests.screenshots
 
 check: setup ## format, lint, types, import rules, tests
 	$(BIN)/ruff format --check .

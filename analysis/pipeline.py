@@ -9,12 +9,12 @@ from typing import NamedTuple
 
 import numpy as np
 
-from analysis import senses, stability, static
-from analysis.assemble import Explained, Options, assemble
+from analysis import pictures, senses, stability, static
+from analysis.assemble import Explained, Named, Options, Pictured, assemble
 from analysis.drivers import faithfulness, methods
 from analysis.drivers.response import Response
 from analysis.errors import BadOption
-from analysis.record import Analysis
+from analysis.record import Analysis, UsageAttention
 from analysis.same_sense import for_encoder, same_sense
 from analysis.text import FUNCTION_WORDS, find
 from analysis.types import (
@@ -37,12 +37,16 @@ COMPARED = 500
 # Called with the name of a step and the readings it takes; gives back what is told of each one done.
 Watch = Callable[[str, int], Progress]
 
+# Called with the encoder, the usages, the senses' model, each usage's sense (-1: none) and a watch; gives the senses'
+# names in a dictionary, which this room does not know.
+Namer = Callable[[Encoder, Usages, SenseModel, IntArray, Watch], Named]
+
 
 class Induced(NamedTuple):
     """An Analysis and the arrays behind it, from which its senses can be saved; `represented` f32 (N, R)."""
 
     analysis: Analysis
-    occurrences: tuple[Occurrence, ...]
+    usages: Usages
     represented: FloatArray
     model: SenseModel
     assignment: Assignment
@@ -60,16 +64,18 @@ def analyse(
     options: Options = Options(),  # noqa: B008 - frozen
     *,
     pairs: Path | None = None,
+    namer: Namer | None = None,
     watch: Watch = unwatched,
 ) -> Analysis:
     """The senses of `target` in the documents, what drove each, and the static vector beside the contextual ones.
 
-    `pairs` is the folder of the caller's own PairModels (`polyseme fit-pairs`), which two usages alone are judged by.
+    `pairs` is the folder of the caller's own PairModels (`polyseme fit-pairs`), which two usages alone are judged by;
+    `namer` looks the senses up in a dictionary.
 
     Raises TargetNotFound where no document uses the target; BadOption for an option that the data or the model do not
     allow; BadSpan and BadText as `Encoder.encode` does.
     """
-    return induced(encoder, documents, target, options, pairs=pairs, watch=watch).analysis
+    return induced(encoder, documents, target, options, pairs=pairs, namer=namer, watch=watch).analysis
 
 
 def induced(
@@ -79,6 +85,7 @@ def induced(
     options: Options = Options(),  # noqa: B008 - frozen
     *,
     pairs: Path | None = None,
+    namer: Namer | None = None,
     watch: Watch = unwatched,
 ) -> Induced:
     """`analyse`, with the arrays behind the Analysis."""
@@ -109,6 +116,7 @@ def induced(
     # A usage that abstains is explained by its nearest sense.
     response = Response(model, nearest.sense, represented)
     explained = _explained(encoder, usages, response, options, watch)
+    named = namer(encoder, usages, model, assignment.sense, watch) if namer and options.language == "en" else Named()
     analysis = assemble(
         found,
         usages,
@@ -117,12 +125,19 @@ def induced(
         explained,
         comparison,
         held,
+        Pictured(
+            pictures.similarity(represented, assignment.sense, sample(nearest.sense, pictures.SIMILAR, options.seed)),
+            _attended(encoder, usages, senses.exemplars(represented, assignment, model), watch)
+            if options.attention
+            else None,
+        ),
         target=target,
         options=options,
         info=encoder.info,
         passes=dict(passes),
+        named=named,
     )
-    return Induced(analysis, found.occurrences, represented, model, assignment)
+    return Induced(analysis, usages, represented, model, assignment)
 
 
 def _explained(encoder: Encoder, usages: Usages, response: Response, options: Options, watch: Watch) -> Explained:
@@ -158,6 +173,25 @@ def _explained(encoder: Encoder, usages: Usages, response: Response, options: Op
             progress=watch("test the drivers", faithfulness.passes(len(tested), encoder, fractions=options.fractions)),
         ),
     )
+
+
+def _attended(
+    encoder: Encoder, usages: Usages, exemplars: Sequence[Sequence[int]], watch: Watch
+) -> tuple[UsageAttention, ...]:
+    """The attention of the senses' exemplars; of the first one of each the whole matrix."""
+    of = exemplars[: pictures.SENSES]
+    chosen = np.array([i for own in of for i in own], dtype=np.int64)
+    shown, rows = _detailed(encoder, usages, chosen, watch), usages.words
+    whole = {own[0] for own in of if own and len(rows[own[0]]) <= pictures.LONGEST}
+    progress = watch("read attention", len(whole))
+    found = []
+    for k, i in enumerate(chosen.tolist()):
+        use = usages.occurrences[i]
+        attention = encoder.word_attention(use) if i in whole else None
+        progress(attention is not None)
+        assert shown.target_attention is not None  # noqa: S101 - `_detailed` reads it
+        found.append(pictures.usage_attention(f"u{i}", rows[i], use.span, shown.target_attention[k], attention))
+    return tuple(one for one in found if one is not None)
 
 
 def _number(usages: Usages, given: int | None, digest: str, pairs: Path | None) -> int | None:

@@ -62,10 +62,23 @@ class Contrast:
 
 
 @dataclass(frozen=True, slots=True)
+class LexicalSense:
+    """A dictionary sense that an induced one may be. `synset` is nltk's name, `key` WordNet's sense key; `score` is its
+    probability, mean over the usages, among the word's senses and "none of these"."""
+
+    synset: str
+    key: str
+    gloss: str
+    score: float
+    examples: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
 class Sense:
     """A group of usages. `label` is made of its drivers; `exemplars` are ids of its most typical usages.
 
     `stability` is the mean Jaccard index of the sense with what half of the usages give, 0 to 1; null for few usages.
+    `lexicon` are dictionary senses, the best first, empty where none fits; null where no dictionary was asked.
     """
 
     id: str
@@ -75,7 +88,7 @@ class Sense:
     stability: float | None
     exemplars: tuple[str, ...]
     drivers: tuple[SenseDriver, ...] | None
-    lexicon: None = None
+    lexicon: tuple[LexicalSense, ...] | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -119,7 +132,8 @@ class Form:
 
 @dataclass(frozen=True, slots=True)
 class LayerSeparation:
-    """How one layer tells the senses apart; `layer` is "static" for the embedding table, 0..L for hidden states.
+    """How one layer tells the senses apart; `layer` is "static" for the embedding table, 0..L for hidden states,
+    "averaged" for the mean of the static vectors of the context's words.
 
     cosine      mean over all pairs of usages
     within      mean over pairs of the same sense;  between  of different senses;  null where there are none
@@ -127,7 +141,7 @@ class LayerSeparation:
     silhouette  mean cosine silhouette over usages (Rousseeuw 1987), -1 to 1
     """
 
-    layer: Literal["static"] | int
+    layer: Literal["static", "averaged"] | int
     cosine: float | None
     within: float | None
     between: float | None
@@ -139,7 +153,8 @@ class LayerSeparation:
 class Pair:
     """Cosines of two usages: of their static vectors, and of their hidden states at layers 0..L.
 
-    `same_sense` is false where one of them abstains.
+    `averaged` is that of the means of the static vectors of their contexts' words. `same_sense` is false where one of
+    them abstains.
     """
 
     a: str
@@ -147,16 +162,24 @@ class Pair:
     same_sense: bool
     static: float
     layers: tuple[float, ...]
+    averaged: float | None = None
 
 
 @dataclass(frozen=True, slots=True)
 class StaticComparison:
-    """The word's static vectors against its contextual ones, over `n` usages; `pairs` only where asked for."""
+    """The word's static vectors against its contextual ones, over `n` usages; the rest only where pairs were asked for.
+
+    `averaged` is the baseline without any attention: the static vectors of the other words, averaged. `maps` places the
+    usages `ids` on two axes that are the same for all layers: first the static vectors, then layers 0..L.
+    """
 
     n: int
     forms: tuple[Form, ...]
     layers: tuple[LayerSeparation, ...]
     pairs: tuple[Pair, ...] | None
+    averaged: LayerSeparation | None = None
+    ids: tuple[str, ...] | None = None
+    maps: tuple[tuple[tuple[float, float], ...], ...] | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -209,6 +232,34 @@ class Faithfulness:
     sufficiency: Estimate
     random: Measures
     advantage: Estimate
+
+
+@dataclass(frozen=True, slots=True)
+class Similarity:
+    """Cosines of usages with one another, as the grouping sees them, to three decimals; of at most 100 usages.
+
+    `usages` are ids, a sense after the other; `cosines[i]` has those of usage i with the i usages before it.
+    """
+
+    usages: tuple[str, ...]
+    cosines: tuple[tuple[float, ...], ...]
+
+
+@dataclass(frozen=True, slots=True)
+class UsageAttention:
+    """Where the words of an exemplar look: shares of 1, to three decimals, layer by layer from 0.
+
+    words    the W words that were read; `special` says which are the model's own, `target` which are the target's
+    weights  (L, H, W): the target's attention to each word
+    matrix   (L, W, W): each word's (a row) to each, mean over heads; null but for the first exemplar of a sense
+    """
+
+    usage: str
+    words: tuple[str, ...]
+    special: tuple[bool, ...]
+    target: tuple[int, ...]
+    weights: tuple[tuple[tuple[float, ...], ...], ...]
+    matrix: tuple[tuple[tuple[float, ...], ...], ...] | None
 
 
 @dataclass(frozen=True, slots=True)
@@ -267,6 +318,14 @@ class Analysis:
     warnings: tuple[Notice, ...]
     provenance: Provenance
     contrasts: tuple[Contrast, ...] | None = None
+    similarity: Similarity | None = None
+    attention: tuple[UsageAttention, ...] | None = None
+
+    def _repr_html_(self) -> str:
+        """As a notebook shows it."""
+        from analysis.notebook import show
+
+        return show(self)
 
 
 _ANALYSIS = TypeAdapter(Analysis)

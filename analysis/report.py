@@ -4,17 +4,19 @@ from __future__ import annotations
 
 import csv
 import io
+import json
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import jinja2
+from markupsafe import Markup
 
+from analysis.marks import mark
 from analysis.record import Analysis, Faithfulness, Sense, Usage
 from analysis.text import context
 
 COLUMNS = ("id", "source_id", "left", "keyword", "right", "sense", "label", "confidence", "start", "end", "drivers")
-LETTERS = "ABCDEFGHIJKLMNOPQRSTUVWXYZ"
-SHAPES = "●■▲◆✚▼"
 SHOWN_DRIVERS = 5
 LEAST_EFFECT = 0.001  # a smaller change of probability is not worth a mark
 STRONG_EFFECT = 0.02
@@ -125,12 +127,19 @@ def to_parquet(analysis: Analysis) -> bytes:
 
 
 def to_html(analysis: Analysis) -> str:
-    """One HTML file that opens offline: styles inside, no script, no request. All text is escaped."""
+    """One HTML file that opens offline: styles, charts and the script that draws them are inside; no request.
+
+    All text is escaped, and the file's policy lets no other script run.
+    """
+    from analysis.charts import gallery, render  # Altair takes a while to import
+    from analysis.charts.frame import DARK
+
     environment = jinja2.Environment(
         loader=jinja2.PackageLoader("analysis"), autoescape=True, trim_blocks=True, lstrip_blocks=True,
         undefined=jinja2.StrictUndefined,
     )  # fmt: skip
     by_id = {usage.id: usage for usage in analysis.usages}
+    charts = {chart.name: chart for chart in gallery.draw_all(analysis)}
     return environment.get_template("report.html").render(
         analysis=analysis,
         senses=[(mark(i), sense, [by_id[u] for u in sense.exemplars]) for i, sense in enumerate(analysis.senses)],
@@ -143,27 +152,33 @@ def to_html(analysis: Analysis) -> str:
         rows=rows(analysis),
         bars=_bars(analysis.senses),
         weak=STRONG_EFFECT,
+        charts=charts,
+        missing=gallery.missing(analysis),
+        policy=policy(),
+        held=_as_json({"specs": {name: _untitled(chart.spec) for name, chart in charts.items()}, "dark": dict(DARK)}),
+        scripts=[Markup(script.text) for script in render.scripts()],  # noqa: S704 - ours
     )
 
 
-@dataclass(frozen=True, slots=True)
-class Mark:
-    """How a sense is told from others without its colour: a letter and a shape; past six, shapes repeat in grey."""
+def policy() -> str:
+    """The content policy of the HTML: its styles and its own two scripts, known by their hashes; nothing else."""
+    from analysis.charts import render
 
-    letter: str
-    shape: str
-    css: str
-
-
-def mark(i: int) -> Mark:
-    """The mark of the i-th sense, counted from 0."""
-    return Mark(_letters(i), SHAPES[i % len(SHAPES)], f"sense-{i}" if i < len(SHAPES) else "sense-other")
+    hashes = " ".join(script.policy for script in render.scripts())
+    return f"default-src 'none'; style-src 'unsafe-inline'; script-src {hashes}"
 
 
-def _letters(i: int) -> str:
-    """A to Z, then AA; after ZZ comes AAA."""
-    rest, last = divmod(i, len(LETTERS))
-    return (_letters(rest - 1) if rest else "") + LETTERS[last]
+def _untitled(spec: dict[str, Any]) -> dict[str, Any]:
+    """The page has the title and the caption as text."""
+    return {key: value for key, value in spec.items() if key != "title"}
+
+
+def _as_json(value: object) -> Markup:
+    """JSON that no text in it can end the <script> around it."""
+    written = json.dumps(value, ensure_ascii=False, allow_nan=False, separators=(",", ":"))
+    for sign in "<>&":
+        written = written.replace(sign, f"\\u{ord(sign):04x}")
+    return Markup(written)  # noqa: S704 - without these it is only text
 
 
 @dataclass(frozen=True, slots=True)

@@ -320,9 +320,13 @@ class Encoder(Protocol):
         *,
         layers: Sequence[int] = (),
         attention: bool = False,
+        context: bool = True,
         progress: Progress = silent,
     ) -> Usages:
-        """The target in each reading; results in the order given. `layers` are hidden states to keep, 0..L."""
+        """The target in each reading; results in the order given. `layers` are hidden states to keep, 0..L.
+
+        Without `context`, which then is (N, 0), the last layer is computed for the target alone.
+        """
         ...
 
     def sentences(self, texts: Sequence[str], *, progress: Progress = silent) -> Sentences:
@@ -339,7 +343,7 @@ class Encoder(Protocol):
 
     def gradients(
         self,
-        occurrences: Sequence[Occurrence],
+        occurrences: Sequence[Occurrence | Perturbed],
         respond: Respond,
         *,
         path: Path,
@@ -347,7 +351,7 @@ class Encoder(Protocol):
         ends: bool = False,
         progress: Progress = silent,
     ) -> Gradients:
-        """The response's gradient at `points`, 0 to 1, of a path to the whole text: their mean, times the way.
+        """The response's gradient at `points`, 0 to 1, of a path to all that is read: their mean, times the way.
 
         "gates": the context fades out of all attention and of the context's mean; "mask", "zero": its embeddings turn
         into the mask token's, into nothing. A point costs a forward and a backward pass, which counts as two.

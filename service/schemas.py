@@ -132,7 +132,7 @@ class GroupedRequest(TargetRequest):
 DriverMethod = Annotated[
     Name, Field(description=f"one of {', '.join(methods.NAMES)}; none", examples=["occlusion", "attention:11:0"])
 ]
-Budget = Annotated[Count, Field(le=64, description="words a usage that the default method leaves out, one at a time")]
+Budget = Annotated[Count, Field(le=64, description="passes a usage that the default method may spend on trying words")]
 Threshold = Annotated[float, Field(ge=0, le=1, allow_inf_nan=False)]
 
 
@@ -154,6 +154,7 @@ class SensesRequest(GroupedRequest):
         default=list(FRACTIONS), description="of a usage's words, each above 0 and up to 1, that the test takes away"
     )
     driver_form: DriverForm = Field(default="surface", description="what counts as the same word in a sense's drivers")
+    attention: bool = Field(default=False, description="keep the attention of each sense's exemplars, for charts")
 
     def options(self) -> Options:
         """What was chosen, in the terms of the library."""
@@ -168,6 +169,7 @@ class SensesRequest(GroupedRequest):
             faithfulness=self.faithfulness,
             fractions=tuple(self.fractions),
             driver_form=self.driver_form,
+            attention=self.attention,
             seed=self.seed,
         )
 

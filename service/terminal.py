@@ -12,8 +12,9 @@ from rich.text import Text
 
 from analysis import attention as views
 from analysis.assigning import Assigned
+from analysis.marks import mark
 from analysis.record import Analysis, Notice, Usage
-from analysis.report import certainty, mark, proof, segments
+from analysis.report import certainty, proof, segments
 from analysis.saved import Description
 from analysis.types import Attention, ModelInfo
 
@@ -52,6 +53,8 @@ def print_senses(analysis: Analysis) -> None:
         if sense.drivers:
             words = "  ".join(f"{shown(d.word)} {d.effect:+.3f} ({d.support}x)" for d in sense.drivers[:6])
             console.print(f"     driven by  {words}", markup=False)
+        for entry in (sense.lexicon or ())[:1]:
+            console.print(f"     in WordNet {entry.synset} ({entry.score:.2f}): {shown(entry.gloss)}", markup=False)
         for exemplar in sense.exemplars:
             console.print(_sentence(by_id[exemplar]))
     for line in proof(analysis):

@@ -16,6 +16,7 @@ from typing import Any
 import numpy as np
 import torch
 import transformers
+from safetensors import SafetensorError
 
 from analysis.attention import pool, pool_keys
 from analysis.catalogue import ModelFolder
@@ -23,6 +24,7 @@ from analysis.errors import BadOption, UnsupportedModel
 from analysis.model.batches import batches
 from analysis.model.forward import Forward, Plain, Wanted, forward_of, nothing
 from analysis.model.gradients import along, takes_scores
+from analysis.model.heads import queries_keys
 from analysis.model.layers import projects_values, value_zeroing
 from analysis.model.layout import Layout
 from analysis.model.packed import Packed
@@ -75,7 +77,7 @@ def load(folder: ModelFolder, *, device: str = "auto", threads: int = 0) -> Tran
         model = transformers.AutoModel.from_pretrained(
             folder.path, use_safetensors=True, dtype=torch.float32, attn_implementation="eager", **where
         )
-    except (OSError, ValueError, KeyError, ImportError) as error:
+    except (OSError, ValueError, KeyError, ImportError, SafetensorError) as error:
         raise UnsupportedModel(
             f"transformers cannot read the model in {folder.path}: {_first_line(error)}",
             remedy="give an encoder or decoder that transformers knows, with its config.json and tokenizer",
@@ -85,6 +87,9 @@ def load(folder: ModelFolder, *, device: str = "auto", threads: int = 0) -> Tran
             f"the model {folder.name!r} has no fast tokenizer, so its subwords have no offsets",
             remedy="add the tokenizer.json of the model",
         )
+    # safetensors maps the file: whoever writes over it would change the model in use, or end the process.
+    for tensor in (*model.parameters(), *model.buffers()):
+        tensor.data = tensor.data.clone()
     return TransformerEncoder(model.to(place).eval().requires_grad_(False), tokenizer, folder)
 
 
@@ -170,7 +175,7 @@ class TransformerEncoder:
 
     def gradients(
         self,
-        occurrences: Sequence[Occurrence],
+        occurrences: Sequence[Occurrence | Perturbed],
         respond: Respond,
         *,
         path: Path,
@@ -217,6 +222,11 @@ class TransformerEncoder:
         """(L, H, T, T) over the subwords of the text. Raises BadText for an empty text, or one beyond the window."""
         ids, units = self._layout.whole(text)
         return Attention(text, units, self._all_attention(ids), self.info.causal)
+
+    def queries_keys(self, text: str) -> tuple[FloatArray, FloatArray]:
+        """f32 (L, H, T, d) each, as `attention` has the text. Raises BadText, and UnsupportedModel: see heads.py."""
+        ids, _ = self._layout.whole(text)
+        return queries_keys(self._model, ids, self.info.name)
 
     def static(self, forms: Sequence[str]) -> FloatArray:
         """(F, D) rows of the embedding table, mean over a form's subwords as they stand inside a sentence."""

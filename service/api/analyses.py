@@ -37,10 +37,8 @@ LISTED = {
     ],
     "next": "MjAyNi0wMS0wMlQwMzowNDowNSswMDowMCAwMTIzNDU2Nzg5YWJjZGVmMDEyMw==",
 }
-# The report has styles of its own and nothing else; were a text ever to get out of its place, nothing would run.
-REPORT_POLICY = (
-    "default-src 'none'; style-src 'unsafe-inline'; base-uri 'none'; form-action 'none'; frame-ancestors 'self'"
-)
+# Beside what the report itself allows: its styles, and its own scripts by their hashes.
+REPORT_POLICY = "base-uri 'none'; form-action 'none'; frame-ancestors 'self'"
 
 
 async def make(services: Services, request: TargetRequest, options: Options) -> Response:
@@ -58,7 +56,9 @@ def _analyse(
     services: Services, model: str, documents: list[Document], target: str, options: Options
 ) -> Analysis:  # in a thread: the first use of a model loads it
     with texts.placing(documents):
-        return analyse(services.encoders[model], documents, target, options, pairs=services.settings.pairs)
+        namer = None if options.pairs else services.shelf.name  # a comparison shows no names
+        pairs = services.settings.pairs
+        return analyse(services.encoders[model], documents, target, options, pairs=pairs, namer=namer)
 
 
 def _json(analysis: Analysis) -> bytes:
@@ -87,9 +87,11 @@ async def get_json(analysis_id: AnalysisId, services: Wired) -> Response:
 
 @router.get("/analyses/{analysis_id}.html", **_file(HTML, "one self-contained page"))
 async def get_html(analysis_id: AnalysisId, services: Wired) -> Response:
-    """The analysis as one page that also opens offline."""
-    headers = {"Content-Security-Policy": REPORT_POLICY}
-    return await _report(services, analysis_id, lambda found: report.to_html(found).encode(), HTML, headers)
+    """The analysis as one page that also opens offline, with its charts."""
+    analysis = await services.off_loop(services.store.get, analysis_id)
+    page = await services.draw(report.to_html, analysis)
+    policy = f"{await services.draw(report.policy)}; {REPORT_POLICY}"
+    return Response(page, media_type=HTML, headers={"Content-Security-Policy": policy})
 
 
 @router.get("/analyses/{analysis_id}.csv", **_file(CSV, "a usage a row (RFC 4180)"))

@@ -16,8 +16,10 @@ from service import keys
 from service.problems import plain, respond
 
 # A probe has no key, and neither has a browser that opens a page: what stands there is in the source for all to read.
-OPEN = frozenset({"/", "/livez", "/readyz", "/docs", "/docs/openapi.json", "/openapi.json"})
-OPEN_FOLDERS = ("/docs/static/",)
+OPEN = frozenset(
+    {"/", "/attention", "/vectors", "/lesson", "/livez", "/readyz", "/docs", "/docs/openapi.json", "/openapi.json"}
+)
+OPEN_FOLDERS = ("/docs/static/", "/static/", "/senses/", "/vectors/")
 
 
 class Guard:

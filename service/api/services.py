@@ -10,12 +10,13 @@ from dataclasses import dataclass, field
 from functools import partial
 from typing import Annotated, ParamSpec, TypeVar
 
-from anyio import CapacityLimiter, to_thread
+from anyio import CapacityLimiter, to_process, to_thread
 from fastapi import Depends, Request
 
 from analysis.errors import UnknownModel
 from analysis.types import Encoder, Occurrence, Sentences, Usages
 from service.batching import Shared
+from service.dictionary import Shelf
 from service.fair import Fair, FairEncoders
 from service.metrics import Metrics
 from service.settings import Settings
@@ -51,8 +52,10 @@ class Services:
     store: Store
     shared: Shared
     metrics: Metrics
+    shelf: Shelf
     inference: CapacityLimiter = field(default_factory=lambda: CapacityLimiter(AT_ONCE))
     probe: CapacityLimiter = field(default_factory=lambda: CapacityLimiter(1))
+    drawing: CapacityLimiter = field(default_factory=lambda: CapacityLimiter(1))
     load: _Load = field(default_factory=_Load)
 
     @classmethod
@@ -67,7 +70,7 @@ class Services:
         metrics = Metrics()
         turns = Turns(metrics.spent)
         fair = FairEncoders(encoders, turns, metrics.read)
-        made = cls(settings, fair, store, Shared(turns, metrics.read), metrics)
+        made = cls(settings, fair, store, Shared(turns, metrics.read), metrics, Shelf(settings.home))
         metrics.watch(lambda: made.load.requests, jobs)
         return made
 
@@ -116,6 +119,13 @@ class Services:
     async def off_loop(self, work: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> T:
         """Run what takes a while without a model (searching, rendering, the database) in a thread."""
         return await to_thread.run_sync(partial(work, *args, **kwargs))
+
+    async def draw(self, work: Callable[..., T], *args: object) -> T:
+        """Run what renders charts in a process of its own, which lives on for the next one.
+
+        In a thread it would stop the event loop: the renderer keeps the interpreter's lock for up to seconds.
+        """
+        return await to_process.run_sync(work, *args, limiter=self.drawing)
 
     @asynccontextmanager
     async def _admitted(self) -> AsyncIterator[None]:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 from anyio import to_thread
 from fastapi import APIRouter
-from fastapi.responses import PlainTextResponse, RedirectResponse, Response
+from fastapi.responses import PlainTextResponse, Response
 from prometheus_client import CONTENT_TYPE_LATEST
 
 from analysis.errors import ModelError
@@ -50,12 +50,6 @@ async def readyz(services: Wired) -> Status:
 async def metrics(services: Wired) -> Response:
     """Figures for Prometheus. Labels are route templates, methods and statuses."""
     return Response(await services.off_loop(services.metrics.text), media_type=CONTENT_TYPE_LATEST)
-
-
-@router.get("/", include_in_schema=False)
-async def home() -> RedirectResponse:
-    """The documentation, until there is a page."""
-    return RedirectResponse("docs")
 
 
 def _check(services: Services) -> None:

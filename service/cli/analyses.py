@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -23,6 +24,7 @@ from service.cli.common import (
     TextField,
     Threshold,
     load_encoder,
+    make_folder,
     read_documents,
     settings,
     watching,
@@ -62,6 +64,12 @@ def senses(
     html: Annotated[Path | None, typer.Option(help="Write one self-contained page.")] = None,
     csv: Annotated[Path | None, typer.Option(help="Write a row a usage, keyword in context.")] = None,
     parquet: Annotated[Path | None, typer.Option(help="The same rows as Parquet.")] = None,
+    svg: Annotated[Path | None, typer.Option(metavar="DIR", help="Write every chart into the folder, as SVG.")] = None,
+    png: Annotated[Path | None, typer.Option(metavar="DIR", help="The same charts as PNG.")] = None,
+    dark: Annotated[bool, typer.Option("--dark", help="These charts for a dark page or slide.")] = False,
+    attention: Annotated[
+        bool, typer.Option("--attention", help="Keep the attention of exemplars; --html, --svg and --png always do.")
+    ] = False,
     save: Annotated[Path | None, typer.Option(help="Keep the senses as a sense model, for `polyseme assign`.")] = None,
 ) -> None:
     """The senses of TARGET in FILE, and the context words that drove each."""
@@ -71,8 +79,11 @@ def senses(
     options = _options(
         match=match, language=language, n_senses=n_senses, threshold=threshold, drivers=drivers,
         budget=budget, explained=explained, faithfulness=faithfulness, driver_form=driver_form, seed=seed,
+        attention=attention or bool(html or svg or png),
         **({"fractions": tuple(fraction)} if fraction else {}),
     )  # fmt: skip
+    for folder in filter(None, (svg, png)):
+        make_folder(folder)
     induced = _induced(target, file, model, text_field, id_field, options)
     analysis = induced.analysis
     if save:
@@ -85,6 +96,8 @@ def senses(
         write(csv, report.to_csv(analysis))
     if parquet:
         write(parquet, report.to_parquet(analysis))
+    if svg or png:
+        drawn = _draw(analysis, {"svg": svg, "png": png}, dark=dark)
     if json != "-":
         terminal.print_senses(analysis)
         for kind, path in (
@@ -92,6 +105,8 @@ def senses(
         ):  # fmt: skip
             if path:
                 print(f"{kind} written to {path}")
+        if svg or png:
+            print(drawn)
 
 
 def compare(
@@ -131,12 +146,33 @@ def _induced(
     target: str, file: str, model: str | None, text_field: str, id_field: str | None, options: Options
 ) -> Induced:
     from analysis.pipeline import induced
+    from service.dictionary import Shelf
 
     # What is wrong with the file is said before the model takes its seconds to load.
     documents = read_documents(file, text_field, id_field)
     encoder = load_encoder(model)
     with watching() as watch:
-        return induced(encoder, documents, target, options, pairs=settings().pairs, watch=watch)
+        namer = None if options.pairs else Shelf(settings().home).name  # a comparison shows no names
+        return induced(encoder, documents, target, options, pairs=settings().pairs, namer=namer, watch=watch)
+
+
+def _draw(analysis: Analysis, folders: dict[str, Path | None], *, dark: bool) -> str:
+    """Every chart into the folders, by ending; says which there are, and which the analysis has not enough for."""
+    from analysis.charts import gallery, render
+    from analysis.charts.frame import dark as in_dark
+
+    word = re.sub(r"\W+", "-", analysis.target).strip("-")[:40] or "senses"
+    charts = gallery.draw_all(analysis)
+    for chart in charts:
+        spec = in_dark(chart.spec) if dark else chart.spec
+        for ending, to_file in (("svg", render.to_svg), ("png", render.to_png)):
+            folder = folders[ending]
+            if folder:
+                write(folder / f"{word}-{chart.name}.{ending}", to_file(spec))
+    into = " and ".join(dict.fromkeys(str(folder) for folder in folders.values() if folder))
+    names = ", ".join(chart.name for chart in charts)
+    without = "".join(f"\nNo chart {name}: {why}" for name, why in gallery.missing(analysis).items())
+    return f"Charts written to {into}: {names}{without}"
 
 
 def _json(analysis: Analysis) -> str:

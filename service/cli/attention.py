@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Annotated
 
 import typer
@@ -18,6 +19,8 @@ def attention(
     unit: Annotated[str, typer.Option(help="word or subword.")] = "word",
     special: Annotated[bool, typer.Option(help="Show the special tokens too.")] = True,
     json: Json = None,
+    svg: Annotated[Path | None, typer.Option(metavar="FILE", help="Draw the matrix as SVG.")] = None,
+    png: Annotated[Path | None, typer.Option(metavar="FILE", help="Draw it as PNG.")] = None,
 ) -> None:
     """The self-attention matrix of TEXT by word: the mean over the layers and heads chosen.
 
@@ -37,5 +40,14 @@ def attention(
     chosen = views.select(views.by_word(whole) if unit == "word" else whole, layers, heads)
     if json:
         write(json, dumps(views.to_dict(chosen, encoder.info, unit, layers, heads), ensure_ascii=False) + "\n")
+    if svg or png:
+        from analysis.charts import attention as charts
+        from analysis.charts import render
+
+        spec = charts.matrix(chosen, layers=layers, heads=heads, special=special).spec
+        if svg:
+            write(svg, render.to_svg(spec))
+        if png:
+            write(png, render.to_png(spec))
     if json != "-":
         terminal.print_attention(chosen, encoder.info, layer, head, special=special)

@@ -37,7 +37,7 @@ Drivers = Annotated[
         "rollout; none."
     ),
 ]
-Budget = Annotated[int, typer.Option(help="The words a usage that the default method leaves out, one at a time.")]
+Budget = Annotated[int, typer.Option(help="The passes a usage that the default method may spend on trying words.")]
 Json = Annotated[str | None, typer.Option("--json", metavar="PATH", help="Write JSON; - is standard output.")]
 
 
@@ -84,9 +84,14 @@ def watching() -> Iterator[Watch]:
         yield unwatched
         return
     from rich.console import Console
-    from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
+    from rich.progress import BarColumn, MofNCompleteColumn, Progress, Task, TextColumn, TimeRemainingColumn
+    from rich.text import Text
 
-    columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
+    class Rate(TextColumn):
+        def render(self, task: Task) -> Text:
+            return Text("" if task.speed is None else f"{task.speed:.3g}/s")
+
+    columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), Rate(""), TimeRemainingColumn())
     with Progress(*columns, console=Console(stderr=True), transient=True) as bars:
 
         def watch(step: str, total: int) -> Callable[[int], None]:
@@ -108,4 +113,14 @@ def write(path: str | Path, content: str | bytes) -> None:
     except OSError as error:
         raise BadFile(
             f"cannot write {path}: {error.strerror}", remedy="name a file in a folder that you may write to"
+        ) from error
+
+
+def make_folder(folder: Path) -> None:
+    """The folder, with those above it, where it is not there. Raises BadFile."""
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise BadFile(
+            f"cannot write into {folder}: {error.strerror}", remedy="name a folder that you may write to"
         ) from error

@@ -12,7 +12,14 @@ import pytest
 from starlette.testclient import TestClient
 
 SNAPSHOT = Path(__file__).parents[1] / "golden" / "openapi.json"
-BINARY = {"application/vnd.apache.parquet", "application/octet-stream", "text/html", "text/plain"}
+BINARY = {
+    "application/vnd.apache.parquet",
+    "application/octet-stream",
+    "text/html",
+    "text/plain",
+    "image/svg+xml",
+    "image/png",
+}
 
 
 @pytest.fixture

@@ -13,6 +13,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
+from analysis.charts import frame, gallery
 from analysis.record import from_json
 from analysis.types import Encoder
 from service.cli import analyses, attention, common, main
@@ -96,6 +97,32 @@ def test_reports_are_written_and_named(run: Run) -> None:
         assert [row["id"] for row in csv.DictReader(file)] == ids
     assert pq.read_table("a.parquet").column("id").to_pylist() == ids
     assert Path("a.html").read_text(encoding="utf-8").startswith("<!doctype html>")
+
+
+def test_charts_are_written_a_file_each_and_what_is_missing_is_said(run: Run) -> None:
+    printed = run("senses", "bank", "texts.txt", "--svg", "new/svg", "--png", "png", "--drivers", "attention")
+    missing = [name for name in gallery.CHARTS if f"No chart {name}: " in printed]
+    drawn = {f"bank-{name}" for name in gallery.CHARTS if name not in missing}
+    assert {"bank-sense-map", "bank-drivers", "bank-attention-lines"} <= drawn, "attention is kept for them"
+    for ending, folder in (("svg", "new/svg"), ("png", "png")):
+        assert {path.name for path in Path(folder).iterdir()} == {f"{name}.{ending}" for name in drawn}
+    assert "Charts written to new/svg and png: sense-map, drivers" in printed
+    run("senses", "bank", "texts.txt", "--svg", "dark", "--dark", "--drivers", "none")
+    assert not Path("dark/bank-drivers.svg").exists()
+    assert frame.DARK[frame.PAGE] in Path("dark/bank-sense-map.svg").read_text(encoding="utf-8")
+    assert from_json(run("senses", "bank", "texts.txt", "--drivers", "none", "--json", "-")).attention is None
+    assert from_json(run("senses", "bank", "texts.txt", "--attention", "--drivers", "none", "--json", "-")).attention
+
+
+def test_charts_need_a_folder(run: Run) -> None:
+    assert "cannot write into texts.txt" in run("senses", "bank", "texts.txt", "--svg", "texts.txt", code=2)
+
+
+def test_the_matrix_of_a_text_is_drawn(run: Run) -> None:
+    run("attention", "the bank", "--svg", "a.svg", "--png", "a.png", "--no-special")
+    assert ">bank<" in Path("a.svg").read_text(encoding="utf-8")
+    assert ">[CLS]<" not in Path("a.svg").read_text(encoding="utf-8")
+    assert Path("a.png").read_bytes().startswith(b"\x89PNG")
 
 
 def test_options_reach_the_analysis(run: Run) -> None:
@@ -325,5 +352,15 @@ def test_help_needs_no_heavy_library() -> None:
 
 def test_help_names_every_command(run: Run) -> None:
     printed = run("--help")
-    for command in ("senses", "compare", "attention", "assign", "evaluate", "sense-models", "models", "serve"):
+    for command in (
+        "senses",
+        "compare",
+        "attention",
+        "assign",
+        "corpus",
+        "evaluate",
+        "sense-models",
+        "models",
+        "serve",
+    ):
         assert f" {command} " in printed

@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 from analysis.corpus import documents
 from analysis.record import StaticComparison
-from analysis.static import compare, cosines
+from analysis.static import averaged, compare, cosines, layer_maps
 from analysis.text import find
 from analysis.types import FloatArray, IntArray, Occurrence, Usages
 from tests.fake import FakeEncoder
@@ -133,6 +133,64 @@ def test_usages_without_layers_cannot_be_compared() -> None:
     usages = encoder.encode(find(documents(TEXTS), "bank").occurrences)
     with pytest.raises(ValueError, match="layers"):
         compare(encoder, usages, SENSE, ids=[str(i) for i in range(12)])
+
+
+# the baseline without attention: the neighbours' static vectors, averaged
+
+
+def test_the_baseline_is_the_mean_of_the_other_words() -> None:
+    encoder = FakeEncoder()
+    usages = encoder.encode(find(documents(["the bank, river", "bank", "a bank bank"]), "bank").occurrences)
+    the, river, a, bank = (row / np.linalg.norm(row) for row in encoder.static(["the", "river", "a", "bank"]))
+    expected = [(the + river) / 2, 0 * the, (a + bank) / 2, (a + bank) / 2]
+    np.testing.assert_allclose(averaged(encoder, usages), expected, atol=1e-6)
+
+
+def test_the_baseline_comes_with_the_pairs_and_knows_the_context() -> None:
+    assert compared(TEXTS, SENSE).averaged is None
+    found = compared(TEXTS, SENSE, pairs=99)
+    encoder = FakeEncoder()
+    around = averaged(encoder, encoder.encode(find(documents(TEXTS), "bank").occurrences))
+    assert found.averaged is not None
+    assert found.averaged.layer == "averaged"
+    assert found.averaged.within is not None
+    assert found.averaged.between is not None
+    assert found.averaged.within > found.averaged.between
+    for pair in found.pairs or ():
+        assert pair.averaged == pytest.approx(cosine(around[int(pair.a[1:])], around[int(pair.b[1:])]), abs=1e-5)
+
+
+# maps
+
+
+def test_the_maps_of_two_usages_worked_by_hand() -> None:
+    """One form: one point. At the second layer they stand at a right angle: half of its chord to either side."""
+    vectors = np.array([[[2, 0], [2, 0]], [[1, 0], [0, 3]]], dtype=np.float32)
+    found = layer_maps(vectors)
+    np.testing.assert_allclose(found[0], 0, atol=1e-6)
+    np.testing.assert_allclose(np.abs(found[1]), [[0.5**0.5, 0]] * 2, atol=1e-6)
+    assert found[1, 0, 0] == -found[1, 1, 0]
+
+
+@settings(max_examples=20, deadline=None)
+@given(seed=st.integers(0, 1000), n=st.integers(1, 9), width=st.integers(2, 40))
+def test_maps_are_the_best_two_axes_of_all_layers_together(seed: int, n: int, width: int) -> None:
+    vectors = np.random.default_rng(seed).standard_normal((3, n, width))
+    unit = vectors / np.linalg.norm(vectors, axis=-1, keepdims=True)
+    rows = (unit - unit.mean(axis=1, keepdims=True)).reshape(-1, width)
+    strength = np.linalg.svd(rows, compute_uv=False)[:2]
+    found = layer_maps(vectors)
+    np.testing.assert_allclose(found.mean(axis=1), 0, atol=1e-6)
+    np.testing.assert_allclose(np.linalg.norm(found.reshape(-1, 2), axis=0), [*strength, 0][:2], atol=1e-6)
+
+
+def test_the_maps_go_with_the_usages() -> None:
+    found = compared(TEXTS, SENSE, pairs=9)
+    assert found.ids == tuple(f"u{i}" for i in range(12))
+    assert found.maps is not None
+    assert np.shape(found.maps) == (len(found.layers), 12, 2)
+    assert not np.any(found.maps[0]), "one form has one static vector"
+    assert np.any(found.maps[-1])
 
 
 # pairs

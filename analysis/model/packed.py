@@ -9,7 +9,7 @@ query; and where nobody asks for the context, the last layer is finished for the
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from itertools import groupby
 from typing import Any, NamedTuple
 
@@ -22,6 +22,7 @@ from analysis.model.forward import Kept, Wanted, nothing, shares, stacked
 from analysis.model.reading import Reading
 from analysis.types import FloatArray, IntArray
 
+PART = 2048  # subwords of texts, repeated for each subword of their targets, that are held at once
 KNOWN = frozenset({"BertModel", "MPNetModel", "RobertaModel", "XLMRobertaModel"})
 
 
@@ -87,6 +88,12 @@ class Pieces(NamedTuple):
     keys: Tensor | None
     own: Tensor
     runs: tuple[Run, ...]
+
+    def parts(self) -> Iterator[tuple[Tensor, Any]]:
+        """`own` and what takes the `keys` out of S, at most PART at a time: a target may be as long as the window."""
+        for first in range(0, len(self.own), PART):
+            part = slice(first, first + PART)
+            yield self.own[part], part if self.keys is None else self.keys[part]
 
 
 class Packed:
@@ -176,10 +183,11 @@ class Packed:
 
     def _scores(self, query: Tensor, key: Tensor, pieces: Pieces) -> Tensor:
         """(S', H): the scores of the targets' queries (P, D) over the keys (S, D) of their own texts."""
-        if pieces.keys is not None:
-            key = key.index_select(0, pieces.keys)
-        score = (key * query.index_select(0, pieces.own)).view(len(key), self._heads, -1).sum(-1)
-        score *= (query.shape[1] // self._heads) ** -0.5
+        parts = []
+        for own, keys in pieces.parts():
+            products = key[keys] * query.index_select(0, own)
+            parts.append(products.view(len(own), self._heads, -1).sum(-1))
+        score: Tensor = torch.cat(parts) * (query.shape[1] // self._heads) ** -0.5
         if self._bias is not None:
             lengths = [run.length for run in pieces.runs for _ in range(run.texts)]
             places = zip(pieces.places, lengths, strict=True)
@@ -193,14 +201,14 @@ class Packed:
         own = states[pieces.at]
         query = functional.linear(own, layer.qkv.weight[:width], layer.qkv.bias[:width])
         score = self._scores(query, key, pieces)
-        if pieces.keys is not None:
-            value = value.index_select(0, pieces.keys)
-        mixed = []
-        for run in pieces.runs:
-            weights = score[run.rows].view(run.texts, run.length, self._heads, 1).softmax(1)
-            split = value[run.rows].view(run.texts, run.length, self._heads, -1)
-            mixed.append((weights * split).sum(1).view(run.texts, width))
-        return _finish(layer, torch.cat(mixed), own), score
+        runs = [score[run.rows].view(run.texts, run.length, self._heads).softmax(1) for run in pieces.runs]
+        weights = torch.cat([run.view(-1, self._heads, 1) for run in runs])
+        mixed, first = torch.zeros_like(query), 0
+        for of, keys in pieces.parts():
+            weight = weights[first : first + len(of)]
+            first += len(of)
+            mixed.index_add_(0, of, (weight * value[keys].view(len(of), self._heads, -1)).view(len(of), width))
+        return _finish(layer, mixed, own), score
 
     def _rows(self, scores: Tensor, pieces: Pieces) -> tuple[FloatArray, ...]:
         """(L, S', H) -> for each text (L, H, T): the weights, mean over the target's subwords."""

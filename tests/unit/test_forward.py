@@ -89,6 +89,20 @@ def test_whole_attention_and_sentences_are_those_of_a_plain_call(kind: str) -> N
         near(encoder.sentences([*TEXTS[:5], text]).vectors[-1], mean / mean.norm())
 
 
+@pytest.mark.parametrize("kind", ["mpnet", "llama"])
+def test_a_target_may_be_as_long_as_the_window(kind: str) -> None:
+    encoder, text = tiny(kind), "b a n k " * 14
+    use = Occurrence(text, "", 0, len(text) - 1, "long")
+    (reading,) = encoder._lay_out([use])
+    assert reading.target.sum() > 50
+    output = plain(encoder, reading.ids)
+    usages = encoder.encode([use, *uses()], layers=[2], attention=True, context=False)
+    near(usages.vectors[0], output.last_hidden_state[0, torch.from_numpy(reading.target)].mean(0))
+    assert usages.target_attention is not None
+    rows = torch.stack(output.attentions)[:, 0][:, :, torch.from_numpy(reading.target)].mean(2)
+    near(usages.target_attention[0], rows)
+
+
 def test_what_nobody_asks_for_is_not_there() -> None:
     usages = tiny("mpnet").encode(uses(), context=False)
     assert (usages.layers, usages.target_attention, usages.context.shape) == (None, None, (len(usages), 0))

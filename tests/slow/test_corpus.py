@@ -28,7 +28,11 @@ from service.cli.corpus import Loader
 from tests.conftest import absent
 from tests.labelled import MONEY, RIVER
 
-pytestmark = pytest.mark.slow
+pytestmark = [
+    pytest.mark.slow,
+    pytest.mark.filterwarnings("ignore::DeprecationWarning"),  # Ray's of its own parts
+    pytest.mark.filterwarnings("ignore::ResourceWarning"),
+]
 OPTIONS = ("--model", "minilm", "--drivers", "none", "--fit", "60", "--sample", "all")
 
 

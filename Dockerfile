@@ -5,7 +5,8 @@ COPY constraints.txt pyproject.toml README.md LICENSE ./
 RUN python -m venv /venv && /venv/bin/pip install --no-cache-dir "$(grep '^torch==' constraints.txt)"
 COPY analysis analysis
 COPY service service
-RUN /venv/bin/pip install --no-cache-dir -c constraints.txt '.[postgres]'
+ARG EXTRAS=postgres
+RUN /venv/bin/pip install --no-cache-dir -c constraints.txt ".[$EXTRAS]"
 
 FROM python:3.11-slim
 RUN useradd --create-home --uid 10001 polyseme && install -d -o polyseme /data

@@ -7,9 +7,11 @@ LIMIT ?=
 CASES ?= 3000
 REQUESTS ?= 20000
 CLIENTS ?= 64
+BENCH ?=
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo test slow quality fuzz soak bench-service audit readme examples worked screenshots check format serve clean
+.PHONY: help setup demo test slow quality fuzz soak bench bench-service bench-engines audit readme examples worked
+.PHONY: screenshots check format serve clean
 
 help: ## this list
 	@sed -n 's/^\([a-z-]*\):.*## /\1\t/p' $(MAKEFILE_LIST) | expand -t 15
@@ -23,9 +25,11 @@ help: ## this list
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt -e '.[dev,postgres,ray]'
 	@touch $@
 
-setup: .venv/.ready ## the environment and the three models, verified
+# Everything but the dictionary's own commands works without it, so that no source of it stops nothing.
+setup: .venv/.ready ## the environment, the three models, verified, and WordNet where a source of it answers
 	$(BIN)/polyseme models pull $(MODELS)
 	$(BIN)/polyseme models verify $(MODELS)
+	-$(BIN)/polyseme lexicon pull
 
 demo: setup ## the senses of "bank" in 30 sentences, and a report
 	@mkdir -p out
@@ -48,11 +52,20 @@ fuzz: setup ## schemathesis over the whole API: make fuzz CASES=3000
 soak: setup ## many clients of a real service: make soak REQUESTS=20000 CLIENTS=64
 	$(BIN)/python -m tests.benchmarks.soak --requests $(REQUESTS) --clients $(CLIENTS)
 
+bench: setup ## the encoder beside other ways and the machine itself: make bench DATA=FOLDER (BENCH="--only speed")
+	@test -n "$(DATA)" || { echo "name a folder in the form of CoarseWSD-20: make bench DATA=FOLDER" >&2; exit 2; }
+	$(BIN)/python -m tests.benchmarks.encoder --data "$(abspath $(DATA))" $(BENCH)
+
 bench-service: setup ## what the service costs beside the bare model; wants a machine that does nothing else
 	$(BIN)/python -m tests.benchmarks.throughput
 
+bench-engines: setup ## corpora: Ray beside one process, memory as usages grow; wants a machine that does nothing else
+	$(BIN)/python -m tests.benchmarks.engines
+
+# Strict: what it could not ask about, because the package index's data is out of reach, is a failure too.
 audit: .venv/.ready ## known vulnerabilities of what is installed
-	$(BIN)/pip-audit --skip-editable --progress-spinner off
+	@$(BIN)/pip-audit --strict --no-deps --disable-pip --progress-spinner off -r constraints.txt || \
+		{ echo "not audited clean: see the line above; without the package index's data nothing is known" >&2; exit 1; }
 
 readme: setup ## writes the table of settings into the README
 	$(BIN)/python -m service.settings_table README.md

@@ -23,6 +23,7 @@ from analysis.record import (
     Analysis,
     Contrast,
     Faithfulness,
+    LexicalSense,
     Notice,
     Provenance,
     Sense,
@@ -48,7 +49,7 @@ class Options:
 
     match      "lemma" ("bank" finds "Banks") or "exact";  language  of the lemmas
     n_senses   None: from the data;  threshold  the confidence, 0..1, below which a usage gets no sense
-    drivers    a name of `drivers.methods.NAMES`, or "none";  budget  words that the default method settles a usage
+    drivers    a name of `drivers.methods.NAMES`, or "none";  budget  passes a usage that it may spend on trying words
     explained  the most usages explained: a seeded sample, shared out over the senses, where there are more
     faithfulness  the most of these whose drivers are put to the test; 0 for none
     fractions  of a usage's words, each above 0 and up to 1, that the test takes away
@@ -79,6 +80,13 @@ class Explained(NamedTuple):
     faithfulness: tuple[Faithfulness, ...] | None
 
 
+class Named(NamedTuple):
+    """For each of K senses what it may be in the dictionary, None where none was asked; and a notice about it."""
+
+    senses: tuple[tuple[LexicalSense, ...], ...] | None = None
+    notice: Notice | None = None
+
+
 class Pictured(NamedTuple):
     """What is for charts alone: see analysis/pictures.py."""
 
@@ -100,6 +108,7 @@ def assemble(
     options: Options,
     info: ModelInfo,
     passes: dict[str, int],
+    named: Named = Named(),  # noqa: B008 - frozen
 ) -> Analysis:
     """The Analysis of N usages, whose nearest senses the `response` has. Its id is the SHA-256 of its content."""
     represented, model = senses.represent(usages.vectors, usages.context), response.model
@@ -109,18 +118,24 @@ def assemble(
         id="",
         target=target,
         verdict=senses.verdict(model, len(usages)),
-        senses=_senses(represented, model, assignment, attributions, held, options),
+        senses=_senses(represented, model, assignment, attributions, held, options, named),
         usages=_usages(usages, represented, response, assignment, attributions),
         stability=held and Stability(*map(rounded, held[:3])),
         faithfulness=explained.faithfulness,
         static=comparison,
-        warnings=_warnings(found, target, len(usages), len(attributions), options),
+        warnings=_warnings(found, target, len(usages), len(attributions), options, named),
         provenance=_provenance(model, options, info, len(attributions), passes),
         contrasts=_contrasts(response, attributions, options),
         similarity=pictured.similarity,
         attention=pictured.attention,
     )
-    return replace(analysis, id=hashlib.sha256(to_json(analysis).encode()).hexdigest()[:20])
+    return identified(analysis)
+
+
+def identified(analysis: Analysis) -> Analysis:
+    """The same with the id that its content has."""
+    content = to_json(replace(analysis, id=""))
+    return replace(analysis, id=hashlib.sha256(content.encode()).hexdigest()[:20])
 
 
 def _senses(
@@ -130,6 +145,7 @@ def _senses(
     attributions: Mapping[int, Attribution],
     held: stability.Stability | None,
     options: Options,
+    named: Named,
 ) -> tuple[Sense, ...]:
     explained = [i for i in attributions if assignment.sense[i] >= 0]
     words = by_sense(
@@ -150,6 +166,7 @@ def _senses(
             stability=held and rounded(held.jaccard[k]),
             exemplars=tuple(f"u{i}" for i in typical[k]),
             drivers=words[k] if attributions else None,
+            lexicon=None if named.senses is None else named.senses[k],
         )
         for k, name in enumerate(model.senses)
     )
@@ -270,12 +287,16 @@ def missing_notices(found: Found, target: str) -> list[Notice]:
     return [Notice("target-missing", f"{texts} not use {target!r} and {were} left out", found.missing)]
 
 
-def _warnings(found: Found, target: str, n: int, n_explained: int, options: Options) -> tuple[Notice, ...]:
+def _warnings(
+    found: Found, target: str, n: int, n_explained: int, options: Options, named: Named
+) -> tuple[Notice, ...]:
     notices = missing_notices(found, target)
     if options.drivers != "none" and n_explained < n:
         notices.append(
             Notice("sampled", f"{n_explained} of {n} usages were explained; 'explained' sets how many at most")
         )
+    if named.notice:
+        notices.append(named.notice)
     return tuple(notices)
 
 

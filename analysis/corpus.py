@@ -5,20 +5,21 @@ What cannot be read is refused with the file, the line and the remedy; nothing i
 
 from __future__ import annotations
 
-import csv
 import io
-import json
 import math
 import re
-from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
-from functools import partial
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
-from typing import BinaryIO, NamedTuple
+from typing import BinaryIO, NamedTuple, TypeVar
 
 from analysis.errors import BadFile, BadOption, BadSpan, BadText, Place
+from analysis.rows import TEXT_ROWS, lines, parquet_rows
 from analysis.types import Document, Span
 
-Row = tuple[int, Mapping[str, object]]  # a record, and the number of its line (its row in Parquet) from 1
+RECORDS = (*TEXT_ROWS, ".parquet")
+ENDINGS = (".txt", *RECORDS)
+Record = tuple[int, Mapping[str, object]]  # the number of its line (its row in Parquet) from 1, and what it holds
+T = TypeVar("T")
 _SURROGATE = re.compile(r"[\ud800-\udfff]")
 
 
@@ -72,11 +73,11 @@ def read_labelled(
     data, ending, name = _contents(source) if isinstance(source, Path) else _stream_contents(source)
     if ending == ".txt":
         what = f"{name} is a text a line, without labels"
-        raise _bad_file(what, f"give records with the field {label_field!r}, in {', '.join(_RECORDS)}")
+        raise _bad_file(what, f"give records with the field {label_field!r}, in {', '.join(RECORDS)}")
     asked = {text_field, label_field} | ({id_field} if id_field is not None else set())
     noun = "row" if ending == ".parquet" else "line"
     result = []
-    for row in _RECORDS[ending](data, name, asked):
+    for row in _records(data, ending, name, asked):
         place = f"{name}, {noun} {row[0]}"
         _check_field(row, place, "label_field", label_field)
         result.append(Labelled(_document(row, place, text_field, id_field), _label(row, place, label_field)))
@@ -99,8 +100,8 @@ def _contents(path: Path) -> tuple[bytes, str, str]:
     ending = path.suffix.lower()
     try:
         with path.open("rb") as file:
-            if ending not in (known := (".txt", *_RECORDS)):
-                raise _bad_file(f"{path} has the unknown ending {ending!r}", f"give a file in {', '.join(known)}")
+            if ending not in ENDINGS:
+                raise _bad_file(f"{path} has the unknown ending {ending!r}", f"give a file in {', '.join(ENDINGS)}")
             data = file.read()
     except FileNotFoundError:
         raise _bad_file(f"there is no file {path}", "check the path") from None
@@ -123,94 +124,39 @@ def _stream_contents(stream: BinaryIO) -> tuple[bytes, str, str]:
 
 def _read(data: bytes, ending: str, name: str, text_field: str, id_field: str | None) -> list[Document]:
     if ending == ".txt":
-        result = [Document(line.removesuffix("\r"), str(number)) for number, line in _lines(_decode(data, name))]
+        found = _good(lines([data], name, longest=len(data)))
+        result = [Document(line.removesuffix("\r"), str(number)) for number, line in found if line.strip()]
     else:
         asked = {text_field} if id_field is None else {text_field, id_field}
-        rows = _RECORDS[ending](data, name, asked)
         noun = "row" if ending == ".parquet" else "line"
+        rows = _records(data, ending, name, asked)
         result = [_document(row, f"{name}, {noun} {row[0]}", text_field, id_field) for row in rows]
     if not result:
         raise _bad_file(f"{name} is empty", "give at least one text")
     return result
 
 
-def _decode(data: bytes, name: str) -> str:
-    try:
-        text = data.decode("utf-8")
-    except UnicodeDecodeError as error:
-        line = data.count(b"\n", 0, error.start) + 1
-        what = f"{name}, line {line} is not UTF-8: byte {error.start} of the file is 0x{data[error.start]:02x}"
-        raise _bad_file(what, "save the file as UTF-8", line) from None
-    if "\0" in text:
-        line = text.count("\n", 0, text.index("\0")) + 1
-        raise _bad_file(f"{name}, line {line} is not text: it has a NUL character", "save the file as UTF-8 text", line)
-    return text.removeprefix("\ufeff")
+def _good(items: Iterable[tuple[int, T | BadFile]]) -> Iterator[tuple[int, T]]:
+    """The same, but the first that could not be read is raised."""
+    for number, item in items:
+        if isinstance(item, BadFile):
+            raise item
+        yield number, item
 
 
-def _lines(text: str) -> Iterator[tuple[int, str]]:
-    """The lines that are not blank, with their numbers. `str.splitlines` would cut at U+2028 and form feeds too."""
-    return ((number, line) for number, line in enumerate(text.split("\n"), start=1) if line.strip())
+def _records(data: bytes, ending: str, name: str, asked: Collection[str]) -> Iterator[Record]:
+    if ending == ".parquet":
+        return _good(parquet_rows(io.BytesIO(data), name, asked))
+    return _good(TEXT_ROWS[ending]([data], name))
 
 
-def _jsonl_rows(data: bytes, name: str, _asked: Collection[str]) -> Iterator[Row]:
-    for number, line in _lines(_decode(data, name)):
-        try:
-            record = json.loads(line)
-        except (ValueError, RecursionError) as error:
-            record = error
-        if not isinstance(record, dict):
-            why = f" ({record})" if isinstance(record, Exception) else ""
-            what = f"{name}, line {number} is not a JSON object{why}"
-            raise _bad_file(what, 'write one object a line, such as {"text": "..."}', number) from None
-        yield number, record
+def _document(row: Record, place: str, text_field: str, id_field: str | None) -> Document:
+    text, identity = text_of(row, place, text_field, id_field)
+    return Document(text, identity, _spans(row, place, len(text)))
 
 
-def _csv_rows(data: bytes, name: str, _asked: Collection[str], *, delimiter: str) -> Iterator[Row]:
-    text = _decode(data, name)
-    # The limit is the process's own: it is only ever raised, so that no other reader loses by it.
-    csv.field_size_limit(min(max(csv.field_size_limit(), len(text)), 2**31 - 1))
-    reader = csv.reader(io.StringIO(text, newline=""), delimiter=delimiter, strict=True)
-    header: list[str] = []
-    line = 1  # the one that the row begins on: a quoted field may run over several
-    try:
-        for fields in reader:
-            if header and fields and len(fields) != len(header):
-                what = f"{name}, line {line} has {len(fields)} fields, and the header {len(header)}"
-                raise _bad_file(what, 'put a text that holds the delimiter between quotes (")', line)
-            if header and fields:
-                yield line, dict(zip(header, fields, strict=True))
-            header = header or fields
-            line = reader.line_num + 1
-    except csv.Error as error:
-        what = f"{name}, line {line} is not a row of fields ({error})"
-        raise _bad_file(what, 'close every quote, and double a quote (") inside a quoted field', line) from None
-
-
-def _parquet_rows(data: bytes, name: str, asked: Collection[str]) -> Iterator[Row]:
-    import pyarrow as pa
-    from pyarrow import parquet
-
-    try:
-        file = parquet.ParquetFile(pa.BufferReader(data))
-        columns = set(file.schema_arrow.names)
-        # Vectors may stand beside the texts: read only what is used, or all, to name it, where a column is missing.
-        wanted = columns & {*asked, "id", "start", "end", "spans"} if columns.issuperset(asked) else columns
-        records = file.read(columns=sorted(wanted)).to_pylist()
-    except (pa.ArrowException, OSError) as error:
-        raise _bad_file(f"{name} is not Parquet ({error})", "write it anew, or give it its true ending") from None
-    yield from enumerate(records, start=1)
-
-
-_RECORDS: dict[str, Callable[[bytes, str, Collection[str]], Iterator[Row]]] = {
-    ".jsonl": _jsonl_rows,
-    ".csv": partial(_csv_rows, delimiter=","),
-    ".tsv": partial(_csv_rows, delimiter="\t"),
-    ".parquet": _parquet_rows,
-}
-ENDINGS = (".txt", *_RECORDS)
-
-
-def _document(row: Row, place: str, text_field: str, id_field: str | None) -> Document:
+def text_of(row: Record, place: str, text_field: str, id_field: str | None) -> tuple[str, str]:
+    """The text of a record and its id; `place` names the record in errors. Raises as `read_file` does."""
     number, record = row
     _check_field(row, place, "text_field", text_field)
     if id_field is not None:
@@ -220,17 +166,17 @@ def _document(row: Row, place: str, text_field: str, id_field: str | None) -> Do
         what = f"{place}: {text_field!r} is not a string, but {type(text).__name__}"
         raise _bad_file(what, "write the text as a string, or choose another text_field", number)
     _check_text(text, f"{place}: {text_field!r}", ("file", number))
-    return Document(text, str(number if identity in (None, "") else identity), _spans(row, place, len(text)))
+    return text, str(number if identity in (None, "") else identity)
 
 
-def _check_field(row: Row, place: str, option: str, field: str) -> None:
+def _check_field(row: Record, place: str, option: str, field: str) -> None:
     if field not in row[1]:
         there = ", ".join(map(repr, row[1])) or "none"
         remedy = f"choose {option} from the fields there are: {there}"
         raise BadOption(f"{place} has no field {field!r}", remedy=remedy, where=(option,))
 
 
-def _label(row: Row, place: str, field: str) -> str:
+def _label(row: Record, place: str, field: str) -> str:
     number, record = row
     given = record[field]
     label = str(given).strip() if isinstance(given, str | int) else ""
@@ -250,7 +196,7 @@ def _check_text(text: object, place: str, where: Place) -> None:
         raise BadText(f"{place} has half a surrogate pair", remedy="write the whole character", where=where)
 
 
-def _spans(row: Row, place: str, length: int) -> tuple[Span, ...]:
+def _spans(row: Record, place: str, length: int) -> tuple[Span, ...]:
     number, record = row
     given: object = record.get("spans")
     if given is None or given == "":

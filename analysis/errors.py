@@ -7,7 +7,10 @@ PolysemeError
 │   ├── BadText            an empty text, or one too long for what was asked
 │   ├── BadFile            missing, a folder, empty, not UTF-8, not what its ending says
 │   ├── BadOption          an unknown layer, head, method, field or number
-│   └── LimitExceeded      more texts or characters than allowed
+│   ├── LimitExceeded      more texts or characters than allowed
+│   └── NotInLexicon       a word, or a part of speech of it, that the dictionary lacks
+├── LexiconNotPulled       the dictionary is not on this machine yet
+├── EngineError            the machines that a corpus is read on cannot be reached, or failed
 └── ModelError             the pretrained model
     ├── UnknownModel       no such name or folder
     ├── ModelNotPulled     known, but not on this machine yet
@@ -64,6 +67,18 @@ class BadOption(InputError):
 
 class LimitExceeded(InputError):
     """More texts, or longer ones, than the limit."""
+
+
+class NotInLexicon(InputError):
+    """A word, or a part of speech of it, that the dictionary lacks."""
+
+
+class LexiconNotPulled(PolysemeError):
+    """The dictionary is not on this machine yet."""
+
+
+class EngineError(PolysemeError):
+    """A cluster that cannot be reached, or that failed at its work."""
 
 
 class ModelError(PolysemeError):

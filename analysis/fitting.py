@@ -29,7 +29,8 @@ def keep(induced: Induced) -> SavedSenses:
 
     BadOption where every usage of a sense abstains, as nothing would be left of the sense.
     """
-    analysis, occurrences, represented, model, assignment = induced
+    analysis, usages, represented, model, assignment = induced
+    occurrences = usages.occurrences
     for k, name in enumerate(model.senses):
         if not (assignment.sense == k).any():
             what = f"every usage of {name} abstains, so nothing of it can be kept"

@@ -20,7 +20,7 @@ from __future__ import annotations
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.cluster.hierarchy import cut_tree, linkage
+from scipy.cluster.hierarchy import linkage
 from scipy.spatial.distance import squareform
 
 from analysis.errors import BadOption
@@ -100,8 +100,24 @@ def _candidates(usages: Matrix, numbers: list[int], centre: Matrix | None) -> tu
     """For each number of groups their labels (M) and mean silhouette, round `centre` as in `_centred`."""
     distance = cosine_distance(usages if centre is None else unit(usages - centre))
     tree = linkage(squareform(np.sqrt(2 * distance), checks=False), method="ward")  # cosine -> Euclidean
-    groups = [_settle(usages, cut_tree(tree, n_clusters=n)[:, 0], centre) for n in numbers]
+    groups = [_settle(usages, _cut(tree, n), centre) for n in numbers]
     return groups, [silhouette(cosine_distance(_centred(usages, labels, centre)), labels) for labels in groups]
+
+
+def _cut(tree: Matrix, n: int) -> IntArray:
+    """(M) the n groups of a linkage (M - 1, 4), in the order of their first rows, as scipy's cut_tree has them.
+
+    That function walks the whole tree for every merge; here each merge is undone from the last, which hands its name
+    down to what it was made of.
+    """
+    size = len(tree) + 1
+    names = list(range(2 * size - n))
+    for merge in range(size - n - 1, -1, -1):
+        left, right = tree[merge, :2].astype(int).tolist()
+        names[left] = names[right] = names[size + merge]
+    _, first, labels = np.unique(names[:size], return_index=True, return_inverse=True)
+    order: IntArray = np.argsort(np.argsort(first))[labels].astype(np.int64)
+    return order
 
 
 def _centred(usages: Matrix, labels: IntArray, centre: Matrix | None) -> Matrix:

@@ -10,7 +10,7 @@ from typing import NamedTuple
 import numpy as np
 
 from analysis import pictures, senses, stability, static
-from analysis.assemble import Explained, Options, Pictured, assemble
+from analysis.assemble import Explained, Named, Options, Pictured, assemble
 from analysis.drivers import faithfulness, methods
 from analysis.drivers.response import Response
 from analysis.errors import BadOption
@@ -37,12 +37,16 @@ COMPARED = 500
 # Called with the name of a step and the readings it takes; gives back what is told of each one done.
 Watch = Callable[[str, int], Progress]
 
+# Called with the encoder, the usages, the senses' model, each usage's sense (-1: none) and a watch; gives the senses'
+# names in a dictionary, which this room does not know.
+Namer = Callable[[Encoder, Usages, SenseModel, IntArray, Watch], Named]
+
 
 class Induced(NamedTuple):
     """An Analysis and the arrays behind it, from which its senses can be saved; `represented` f32 (N, R)."""
 
     analysis: Analysis
-    occurrences: tuple[Occurrence, ...]
+    usages: Usages
     represented: FloatArray
     model: SenseModel
     assignment: Assignment
@@ -60,16 +64,18 @@ def analyse(
     options: Options = Options(),  # noqa: B008 - frozen
     *,
     pairs: Path | None = None,
+    namer: Namer | None = None,
     watch: Watch = unwatched,
 ) -> Analysis:
     """The senses of `target` in the documents, what drove each, and the static vector beside the contextual ones.
 
-    `pairs` is the folder of the caller's own PairModels (`polyseme fit-pairs`), which two usages alone are judged by.
+    `pairs` is the folder of the caller's own PairModels (`polyseme fit-pairs`), which two usages alone are judged by;
+    `namer` looks the senses up in a dictionary.
 
     Raises TargetNotFound where no document uses the target; BadOption for an option that the data or the model do not
     allow; BadSpan and BadText as `Encoder.encode` does.
     """
-    return induced(encoder, documents, target, options, pairs=pairs, watch=watch).analysis
+    return induced(encoder, documents, target, options, pairs=pairs, namer=namer, watch=watch).analysis
 
 
 def induced(
@@ -79,6 +85,7 @@ def induced(
     options: Options = Options(),  # noqa: B008 - frozen
     *,
     pairs: Path | None = None,
+    namer: Namer | None = None,
     watch: Watch = unwatched,
 ) -> Induced:
     """`analyse`, with the arrays behind the Analysis."""
@@ -109,6 +116,7 @@ def induced(
     # A usage that abstains is explained by its nearest sense.
     response = Response(model, nearest.sense, represented)
     explained = _explained(encoder, usages, response, options, watch)
+    named = namer(encoder, usages, model, assignment.sense, watch) if namer and options.language == "en" else Named()
     analysis = assemble(
         found,
         usages,
@@ -127,8 +135,9 @@ def induced(
         options=options,
         info=encoder.info,
         passes=dict(passes),
+        named=named,
     )
-    return Induced(analysis, found.occurrences, represented, model, assignment)
+    return Induced(analysis, usages, represented, model, assignment)
 
 
 def _explained(encoder: Encoder, usages: Usages, response: Response, options: Options, watch: Watch) -> Explained:

@@ -7,8 +7,8 @@ Offsets are half-open code points. Effects are differences of probability, atten
 from __future__ import annotations
 
 import json
-from dataclasses import asdict, dataclass
-from typing import Literal
+from dataclasses import dataclass, fields
+from typing import Any, Literal
 
 from pydantic import TypeAdapter, ValidationError
 
@@ -62,10 +62,23 @@ class Contrast:
 
 
 @dataclass(frozen=True, slots=True)
+class LexicalSense:
+    """A dictionary sense that an induced one may be. `synset` is nltk's name, `key` WordNet's sense key; `score` is its
+    probability, mean over the usages, among the word's senses and "none of these"."""
+
+    synset: str
+    key: str
+    gloss: str
+    score: float
+    examples: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
 class Sense:
     """A group of usages. `label` is made of its drivers; `exemplars` are ids of its most typical usages.
 
     `stability` is the mean Jaccard index of the sense with what half of the usages give, 0 to 1; null for few usages.
+    `lexicon` are dictionary senses, the best first, empty where none fits; null where no dictionary was asked.
     """
 
     id: str
@@ -75,7 +88,7 @@ class Sense:
     stability: float | None
     exemplars: tuple[str, ...]
     drivers: tuple[SenseDriver, ...] | None
-    lexicon: None = None
+    lexicon: tuple[LexicalSense, ...] | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -320,7 +333,12 @@ _ANALYSIS = TypeAdapter(Analysis)
 
 def to_json(analysis: Analysis) -> str:
     """The contract's JSON; text stays readable (no \\u escapes)."""
-    return json.dumps(asdict(analysis), ensure_ascii=False, allow_nan=False)
+    # dataclasses.asdict would first copy every number and text of it.
+    return json.dumps(analysis, default=_shallow, ensure_ascii=False, allow_nan=False)
+
+
+def _shallow(value: Any) -> dict[str, Any]:
+    return {field.name: getattr(value, field.name) for field in fields(value)}
 
 
 def from_json(text: str | bytes) -> Analysis:

@@ -117,11 +117,7 @@ def find(documents: Sequence[Document], target: str, *, match: Match = "lemma", 
 
     Raises TargetNotFound where nothing is found, BadOption for an empty target, unknown match or language.
     """
-    if match not in get_args(Match):
-        remedy = f"choose from {', '.join(get_args(Match))}"
-        raise BadOption(f"there is no match {match!r}", remedy=remedy, where=("match",))
-    if not target.strip():
-        raise BadOption("the target is empty", remedy="give the word to look for", where=("target",))
+    _check(target, match)
     pattern = _pattern([document.text for document in documents if not document.spans], target, match, language)
     occurrences: list[Occurrence] = []
     missing: list[str] = []
@@ -139,6 +135,25 @@ def find(documents: Sequence[Document], target: str, *, match: Match = "lemma", 
             where=("target",),
         )
     return Found(tuple(occurrences), tuple(missing))
+
+
+def may_use(run: str, target: str, *, match: Match = "lemma", language: str = "en") -> bool:
+    """Whether a text that holds this run of characters between white space may use the target; see `find`.
+
+    False for every run of a text means that it does not. Raises BadOption as `find` does.
+    """
+    _check(target, match)
+    if match == "lemma":
+        lemma("", language)
+    return _pattern([run], target.split(maxsplit=1)[0], match, language) is not None
+
+
+def _check(target: str, match: Match) -> None:
+    if match not in get_args(Match):
+        remedy = f"choose from {', '.join(get_args(Match))}"
+        raise BadOption(f"there is no match {match!r}", remedy=remedy, where=("match",))
+    if not target.strip():
+        raise BadOption("the target is empty", remedy="give the word to look for", where=("target",))
 
 
 def _pattern(texts: Sequence[str], target: str, match: Match, language: str) -> regex.Pattern[str] | None:

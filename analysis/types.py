@@ -121,7 +121,8 @@ class Usages:
     """N readings of the target, in the order asked for.
 
     vectors   f32 (N, D): the target's last hidden state, mean over its subwords
-    context   f32 (N, D): the last hidden state, mean over the other subwords; zero where the target stands alone
+    context   f32 (N, D): the last hidden state, mean over the other subwords; zero where the target stands alone;
+              (N, 0) where it was not asked for
     words     for each usage the words that were read (W_i), special tokens first and last where the model has them
     layers    f32 (N, len(layer_ids), D) or None: the target's hidden state at each layer asked for, 0 being the input
     target_attention   for each usage f32 (L, H, W_i), or None: the target's row of attention over `words`; sums to 1
@@ -139,7 +140,12 @@ class Usages:
 
     def __post_init__(self) -> None:
         n = len(self.occurrences)
-        if self.vectors.shape[:1] != (n,) or self.context.shape != self.vectors.shape or len(self.words) != n:
+        bare = self.context.shape == (n, 0)
+        if (
+            self.vectors.shape[:1] != (n,)
+            or not (bare or self.context.shape == self.vectors.shape)
+            or len(self.words) != n
+        ):
             raise ValueError(
                 f"{n} occurrences, but vectors {self.vectors.shape}, context {self.context.shape}, "
                 f"{len(self.words)} words"
@@ -314,9 +320,13 @@ class Encoder(Protocol):
         *,
         layers: Sequence[int] = (),
         attention: bool = False,
+        context: bool = True,
         progress: Progress = silent,
     ) -> Usages:
-        """The target in each reading; results in the order given. `layers` are hidden states to keep, 0..L."""
+        """The target in each reading; results in the order given. `layers` are hidden states to keep, 0..L.
+
+        Without `context`, which then is (N, 0), the last layer is computed for the target alone.
+        """
         ...
 
     def sentences(self, texts: Sequence[str], *, progress: Progress = silent) -> Sentences:
@@ -333,7 +343,7 @@ class Encoder(Protocol):
 
     def gradients(
         self,
-        occurrences: Sequence[Occurrence],
+        occurrences: Sequence[Occurrence | Perturbed],
         respond: Respond,
         *,
         path: Path,
@@ -341,7 +351,7 @@ class Encoder(Protocol):
         ends: bool = False,
         progress: Progress = silent,
     ) -> Gradients:
-        """The response's gradient at `points`, 0 to 1, of a path to the whole text: their mean, times the way.
+        """The response's gradient at `points`, 0 to 1, of a path to all that is read: their mean, times the way.
 
         "gates": the context fades out of all attention and of the context's mean; "mask", "zero": its embeddings turn
         into the mask token's, into nothing. A point costs a forward and a backward pass, which counts as two.

@@ -76,9 +76,12 @@ class Shared:
         return self._thread.is_alive()
 
     async def encode(self, encoder: Fair, readings: Sequence[Occurrence], layers: Sequence[int]) -> Usages:
-        """(N) usages of these readings. Raises as the encoder does; and ClientGone, DeadlinePassed, ShuttingDown."""
+        """(N) usages of these readings, without their context.
+
+        Raises as the encoder does; and ClientGone, DeadlinePassed, ShuttingDown.
+        """
         own = encoder.encoder
-        line = _Line(lambda inputs: own.encode(inputs, layers=layers))
+        line = _Line(lambda inputs: own.encode(inputs, layers=layers, context=False))
         usages: Usages = await self._submit(("encode", id(own), *layers), line, readings)
         return usages
 

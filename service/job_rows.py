@@ -1,7 +1,7 @@
 """The rows of jobs. They are the truth about a job: what was asked, how far it is, what came of it.
 
 Every change is one statement that says which state it expects, so that two workers, or a worker and a caller who
-cancels, cannot undo one another. Times that are compared are of the database's own clock.
+forgets a job, cannot undo one another. Times that are compared are of the database's own clock.
 """
 
 from __future__ import annotations
@@ -88,7 +88,7 @@ class JobRows:
     def progress(
         self, job_id: str, worker: str, *, step: str | None, done: int, total: int, rate: float | None
     ) -> bool:
-        """How far the job is; false where it is not this worker's any more, or was cancelled or forgotten."""
+        """How far the job is; false where it is not this worker's any more, or was forgotten."""
         values = {"step": step, "done": done, "total": total, "rate": rate, "beat": self._now, "attempts": 0}
         return self._change(self._own(job_id, worker), values)
 
@@ -103,14 +103,9 @@ class JobRows:
             self._own(job_id, worker), {"status": "failed", "error": error, "finished": datetime.now(UTC)}
         )
 
-    def cancel(self, job_id: str) -> bool:
-        """False where the job was not queued or running. Its worker notices at its next part."""
-        where = (JOBS.c.id == job_id, JOBS.c.status.in_(ACTIVE))
-        return self._change(where, {"status": "cancelled", "finished": datetime.now(UTC)})
-
     def forget(self, job_id: str) -> bool:
-        """False where the job is not there, or not at its end."""
-        query = delete_from(JOBS).where(JOBS.c.id == job_id, JOBS.c.status.not_in(ACTIVE))
+        """False where the job is not there. The worker of one that runs notices at its next part."""
+        query = delete_from(JOBS).where(JOBS.c.id == job_id)
         with store_errors(), self._engine.begin() as connection:
             return bool(connection.execute(query).rowcount)
 

@@ -90,22 +90,21 @@ class Jobs:
     def __init__(self, store: Store) -> None:
         self.rows = JobRows(store.engine)
 
-    def submit(self, request: SensesRequest, *, key: str | None = None) -> JobOut:
-        """Queue the request as a job; where there is one under the key already, that one.
+    def submit(self, request: SensesRequest, *, key: str | None = None, owner: str = "") -> JobOut:
+        """Queue the request as a job; where there is one under the owner's key already, that one.
 
         Raises KeyReused where that one is of another request, BadOption for a key that cannot be one.
         """
-        if key is not None and not (0 < len(key) <= 255 and key.isascii() and key.isprintable()):
-            raise BadOption("the Idempotency-Key is not one", remedy="give 1 to 255 printable ASCII characters")
+        kept = None if key is None else _owned(key, owner)
         body = json.dumps(request.model_dump(mode="json"), sort_keys=True).encode()
         fingerprint = hashlib.sha256(body).hexdigest()
         job_id = secrets.token_hex(10)
-        if self.rows.add(job_id, zlib.compress(body), fingerprint=fingerprint, key=key):
+        if self.rows.add(job_id, zlib.compress(body), fingerprint=fingerprint, key=kept):
             return self.get(job_id)
-        assert key is not None  # noqa: S101 - only a key can be there already
-        row = self.rows.of_key(key)
+        assert kept is not None  # noqa: S101 - only a key can be there already
+        row = self.rows.of_key(kept)
         if row is None:  # forgotten in between
-            return self.submit(request, key=key)
+            return self.submit(request, key=key, owner=owner)
         if row["fingerprint"] != fingerprint:
             raise KeyReused(
                 "the Idempotency-Key came with another request before",
@@ -120,9 +119,9 @@ class Jobs:
             raise _not_found(job_id)
         return shown(row)
 
-    def end(self, job_id: str) -> None:
-        """Cancel the job where it is queued or running, forget it where it is at its end. Raises NotFound."""
-        if not _possible(job_id) or not (self.rows.cancel(job_id) or self.rows.forget(job_id)):
+    def delete(self, job_id: str) -> None:
+        """Forget the job, and cancel it where it is queued or running. Raises NotFound."""
+        if not _possible(job_id) or not self.rows.forget(job_id):
             raise _not_found(job_id)
 
 
@@ -152,6 +151,13 @@ def _problem(text: str) -> Any:
         return json.loads(text)
     except ValueError as error:
         raise StoreError("a job was kept by another version", remedy="forget it, and make it again") from error
+
+
+def _owned(key: str, owner: str) -> str:
+    """What is kept of an Idempotency-Key: two owners' keys of the same name have nothing to do with one another."""
+    if not (0 < len(key) <= 255 and key.isascii() and key.isprintable()):
+        raise BadOption("the Idempotency-Key is not one", remedy="give 1 to 255 printable ASCII characters")
+    return hashlib.sha256(f"{owner}\0{key}".encode()).hexdigest()
 
 
 def _possible(job_id: str) -> bool:

@@ -17,23 +17,21 @@ from typing import Any
 import numpy as np
 
 from analysis.types import (
-    Ability,
     Attention,
     Encoder,
     FloatArray,
     Gradients,
     IntArray,
-    ModelInfo,
     Occurrence,
     Path,
     Perturbed,
     Progress,
     Respond,
-    Sentences,
     Unit,
     Usages,
     silent,
 )
+from service.passing import Passing
 
 PART = 64  # readings: a second or two of work, which is the most that an interruption loses
 FEW = 8  # usages, where each costs many readings
@@ -44,7 +42,7 @@ Arrays = dict[str, Any]
 Keep = Callable[[str, Callable[[], str]], str]
 
 
-class Parts:
+class Parts(Passing):
     """An `Encoder` over another. `keep` keeps a part or hands it back; `between` is called before each part.
 
     `between` may raise, to stop. Near-equal lengths stand in a part together, so that its batches pad little; which
@@ -52,18 +50,10 @@ class Parts:
     """
 
     def __init__(self, encoder: Encoder, keep: Keep, between: Callable[[], None] = lambda: None) -> None:
-        self._encoder = encoder
+        super().__init__(encoder)
         self._keep = keep
         self._between = between
         self._number = 0
-
-    @property
-    def info(self) -> ModelInfo:
-        return self._encoder.info
-
-    @property
-    def abilities(self) -> frozenset[Ability]:
-        return self._encoder.abilities
 
     def encode(
         self,
@@ -71,26 +61,28 @@ class Parts:
         *,
         layers: Sequence[int] = (),
         attention: bool = False,
+        context: bool = True,
         progress: Progress = silent,
     ) -> Usages:
         """As `Encoder.encode`; `progress` hears of each part once it is done, kept ones too."""
+        asked_for: Any = {"layers": layers, "attention": attention, "context": context}
         if not readings:
-            return self._encoder.encode(readings, layers=layers, attention=attention, progress=progress)
+            return self.encoder.encode(readings, **asked_for, progress=progress)
 
         def work(rows: Sequence[int], told: Progress) -> Arrays:
             asked = [readings[i] for i in rows]
-            return _of_usages(self._encoder.encode(asked, layers=layers, attention=attention, progress=told))
+            return _of_usages(self.encoder.encode(asked, **asked_for, progress=told))
 
         order: list[int] = []
         parts = []
-        for rows, arrays in self._parts(f"read {list(layers)} {attention}", readings, PART, work, progress):
+        for rows, arrays in self._parts(f"read {list(layers)} {attention} {context}", readings, PART, work, progress):
             order += rows
             parts.append(_to_usages(arrays, [_occurrence(readings[i]) for i in rows]))
         return _joined(parts).take(np.argsort(order, kind="stable").tolist())
 
     def gradients(
         self,
-        occurrences: Sequence[Occurrence],
+        occurrences: Sequence[Occurrence | Perturbed],
         respond: Respond,
         *,
         path: Path,
@@ -108,7 +100,7 @@ class Parts:
             ) -> tuple[FloatArray, FloatArray, FloatArray]:
                 return respond(vectors, context, of[which])
 
-            found = self._encoder.gradients(
+            found = self.encoder.gradients(
                 [occurrences[i] for i in rows], respond_of_part, path=path, points=points, ends=ends, progress=told
             )
             return _of_rows(found.effects) | ({} if found.ends is None else {"ends": found.ends})
@@ -129,7 +121,7 @@ class Parts:
         """As `Encoder.value_zeroing`."""
 
         def work(rows: Sequence[int], told: Progress) -> Arrays:
-            return _of_rows(self._encoder.value_zeroing([occurrences[i] for i in rows], progress=told))
+            return _of_rows(self.encoder.value_zeroing([occurrences[i] for i in rows], progress=told))
 
         found: dict[int, FloatArray] = {}
         for rows, arrays in self._parts("value-zeroing", occurrences, FEW, work, progress):
@@ -139,16 +131,7 @@ class Parts:
     def word_attention(self, occurrence: Occurrence) -> Attention:
         """As `Encoder.word_attention`; large and quickly made, so it is not kept."""
         self._between()
-        return self._encoder.word_attention(occurrence)
-
-    def sentences(self, texts: Sequence[str], *, progress: Progress = silent) -> Sentences:
-        return self._encoder.sentences(texts, progress=progress)
-
-    def attention(self, text: str) -> Attention:
-        return self._encoder.attention(text)
-
-    def static(self, forms: Sequence[str]) -> FloatArray:
-        return self._encoder.static(forms)
+        return super().word_attention(occurrence)
 
     def _parts(
         self,

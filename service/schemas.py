@@ -132,7 +132,7 @@ class GroupedRequest(TargetRequest):
 DriverMethod = Annotated[
     Name, Field(description=f"one of {', '.join(methods.NAMES)}; none", examples=["occlusion", "attention:11:0"])
 ]
-Budget = Annotated[Count, Field(le=64, description="words a usage that the default method leaves out, one at a time")]
+Budget = Annotated[Count, Field(le=64, description="passes a usage that the default method may spend on trying words")]
 Threshold = Annotated[float, Field(ge=0, le=1, allow_inf_nan=False)]
 
 

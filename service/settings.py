@@ -29,6 +29,12 @@ class Settings(BaseSettings):
     models: tuple[str, ...] = Field(
         default=("mpnet", "minilm", "smollm2"), description="the models that requests may name, as a JSON list"
     )
+    device: str = Field(
+        default="auto", description="where models run, as torch names it; auto: CUDA where there is one"
+    )
+    threads: int = Field(
+        default=0, ge=0, description="threads that models may use; 0: as many as OMP_NUM_THREADS says, or cores"
+    )
     database_url: str = Field(
         default="", description="where analyses are kept; for PostgreSQL `postgresql+psycopg://...`"
     )

@@ -53,6 +53,8 @@ def print_senses(analysis: Analysis) -> None:
         if sense.drivers:
             words = "  ".join(f"{shown(d.word)} {d.effect:+.3f} ({d.support}x)" for d in sense.drivers[:6])
             console.print(f"     driven by  {words}", markup=False)
+        for entry in (sense.lexicon or ())[:1]:
+            console.print(f"     in WordNet {entry.synset} ({entry.score:.2f}): {shown(entry.gloss)}", markup=False)
         for exemplar in sense.exemplars:
             console.print(_sentence(by_id[exemplar]))
     for line in proof(analysis):

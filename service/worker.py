@@ -27,11 +27,13 @@ from analysis.types import Encoder
 from service import problems
 from service.api import texts
 from service.database import StoreError, in_memory
+from service.dictionary import Shelf
 from service.job_rows import JobRows
 from service.parts import Parts
 from service.schemas import SensesRequest
 from service.settings import Settings
 from service.store import Store
+from service.tickets import ShuttingDown
 from service.told import Abandoned, Told
 
 log = logging.getLogger(__name__)
@@ -65,6 +67,7 @@ class Worker:
         self._rows = JobRows(store.engine)
         self._encoders = encoders
         self._settings = settings
+        self._shelf = Shelf(settings.home)
         self._stop = threading.Event()
         self._busy = threading.Lock()
         self._starting = threading.Lock()
@@ -223,6 +226,8 @@ class Worker:
                 if attempts > MOST_ATTEMPTS:
                     raise GivenUp(f"{attempts - 1} workers ended at the same part of it", remedy="send fewer texts")
                 analysis = self._analysed(job_id)
+            except ShuttingDown:  # the service did not wait for the part in work
+                raise Abandoned from None
             except StoreError as error:  # the next to take the job goes on with it, this worker or another
                 log.warning("the job %s waits for its next try: %s", job_id, error)
                 self._patiently(lambda: self._rows.disown(job_id, self.id))
@@ -247,7 +252,15 @@ class Worker:
         told = Told(self._rows, job_id, self.id, request, row["done"])
         parts = Parts(self._encoders[request.model or self._settings.model], _keep(told), self._go_on)
         with texts.placing(documents):
-            return analyse(parts, documents, request.target, request.options(), pairs=limits.pairs, watch=told.watch)
+            return analyse(
+                parts,
+                documents,
+                request.target,
+                request.options(),
+                pairs=limits.pairs,
+                namer=self._shelf.name,
+                watch=told.watch,
+            )
 
     def _go_on(self) -> None:
         if self._stop.is_set():

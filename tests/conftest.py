@@ -12,17 +12,21 @@ import subprocess
 import tempfile
 from collections.abc import Callable, Iterator
 from pathlib import Path
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING, NamedTuple, NoReturn
 
 import pytest
+
+from analysis.errors import LexiconNotPulled
 
 if TYPE_CHECKING:
     from playwright.sync_api import Browser
 
+    from analysis.lexicon.wordnet import Lexicon
+
 CHROMIUM_FLAGS = ["--headless", "--no-sandbox", "--disable-gpu", "--disable-background-networking"]
 
 
-def absent(part: str, remedy: str) -> None:
+def absent(part: str, remedy: str) -> NoReturn:
     """Skip the test, or fail it where every part is required."""
     line = f"no {part} on this machine: {remedy}"
     if os.environ.get("POLYSEME_REQUIRE_SYSTEM_PARTS"):
@@ -91,6 +95,18 @@ def fresh_postgres_url(postgres_url: str) -> Iterator[str]:
     with engine.connect() as connection:
         connection.execute(text(f"DROP DATABASE {name} WITH (FORCE)"))
     engine.dispose()
+
+
+@pytest.fixture(scope="session")
+def lexicon() -> Lexicon:
+    """WordNet 3.0, where it was pulled."""
+    from analysis.lexicon import wordnet
+    from service.settings import Settings
+
+    try:
+        return wordnet.load(Settings().home)
+    except LexiconNotPulled:
+        return absent("WordNet", "polyseme lexicon pull")
 
 
 @pytest.fixture(scope="module")

@@ -94,6 +94,7 @@ class FakeEncoder:
         *,
         layers: Sequence[int] = (),
         attention: bool = False,
+        context: bool = True,
         progress: Progress = silent,
     ) -> Usages:
         self.asked.append(len(readings))
@@ -104,7 +105,7 @@ class FakeEncoder:
         return Usages(
             occurrences=tuple(r.occurrence if isinstance(r, Perturbed) else r for r in readings),
             vectors=hidden[:, -1],
-            context=np.stack([self._context(reading) for reading in laid]),
+            context=np.stack([self._context(reading) for reading in laid])[:, : self.width * context],
             words=tuple(reading.units for reading in laid),
             layer_ids=tuple(layers),
             layers=hidden[:, list(layers)] if layers else None,
@@ -157,7 +158,7 @@ class FakeEncoder:
 
     def gradients(
         self,
-        occurrences: Sequence[Occurrence],
+        occurrences: Sequence[Occurrence | Perturbed],
         respond: Respond,
         *,
         path: Path,

@@ -12,6 +12,7 @@ from typing import Any
 from starlette.testclient import TestClient
 
 from analysis.catalogue import resolve
+from analysis.lesson import PARTS
 from analysis.model.encoder import load
 from service.app import create_app
 from service.settings import Settings
@@ -35,6 +36,7 @@ def walk() -> list[tuple[str, str, Any]]:
         ("post", "/v1/attention", {"text": "the bank", "layers": [0], "heads": [0]}),
         ("post", "/v1/compare", ASK | {"pairs": 1}),
         ("post", "/v1/senses", ASK),
+        ("post", "/v1/disambiguate", {"texts": TEXTS[2:3], "target": "bank", "pos": "n"}),
         ("get", f"{analysis}.csv", None),
         ("post", "/v1/sense-models", ASK | {"texts": LABELLED}),
         ("get", "/v1/sense-models", None),
@@ -45,6 +47,9 @@ def walk() -> list[tuple[str, str, Any]]:
         ("post", f"{model}/split", {"sense": "s0", "n_senses": 2}),
         ("post", "/v1/attributions", {"sense_model": MODEL_ID, "text": "The bank refused my loan."}),
         ("put", f"{model}.safetensors", "the file"),
+        ("get", "/v1/lesson", None),
+        *(("get", f"/v1/lesson/{part}", None) for part in PARTS),
+        ("post", "/v1/lesson/exercise", {"answer": "Any two words are one step apart, so gradients do not vanish."}),
         ("get", "/v1/models", None),
         ("get", "/livez", None),
         ("get", "/readyz", None),
@@ -85,7 +90,8 @@ def answers(client: TestClient) -> dict[str, Any]:
 def main() -> None:
     settings = Settings(model="minilm", models=("minilm",))
     encoder = load(resolve("minilm", settings.home))
-    with TestClient(create_app(settings, encoders={"minilm": encoder}, store=Store("sqlite://"))) as client:
+    app = create_app(settings, encoders={"minilm": encoder}, store=Store("sqlite://"), quick_lesson=True)
+    with TestClient(app) as client:
         rows = [f"{json.dumps(name)}: {json.dumps(made, ensure_ascii=False)}" for name, made in answers(client).items()]
         WHERE.write_text("{\n" + ",\n".join(rows) + "\n}\n", encoding="utf-8")
 

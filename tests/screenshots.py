@@ -13,14 +13,14 @@ from tests.browser.served import serving
 from tests.conftest import CHROMIUM_FLAGS
 
 WHERE = Path(__file__).parents[1] / "docs"
-PAGES = {"senses": "/", "attention": "/attention", "vectors": "/vectors", "lesson": "/lesson"}
+PAGES = {"senses": "/", "attention": "/attention", "vectors": "/vectors", "lesson": "/lesson?show=all"}
 # (what is added to the name, colour scheme, width, height)
 LOOKS: list[tuple[str, Any, int, int]] = [
     ("", "light", 1100, 1000),
     ("-dark", "dark", 1100, 1000),
     ("-narrow", "light", 390, 1000),
 ]
-FIRST = {"senses": ".result", "attention": "#words-title", "vectors": "#maps-title"}
+FIRST = {"senses": ".result", "attention": "#words-title", "vectors": "#maps-title", "lesson": "#cost-title"}
 
 
 def ready(page: Page, first: str | None) -> None:

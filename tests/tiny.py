@@ -15,6 +15,12 @@ from tokenizers import Tokenizer, models, normalizers, pre_tokenizers, processor
 from transformers import (
     BertConfig,
     BertModel,
+    DebertaV2Config,
+    DebertaV2Model,
+    DistilBertConfig,
+    DistilBertModel,
+    Gemma2Config,
+    Gemma2Model,
     GPT2Config,
     GPT2Model,
     LlamaConfig,
@@ -22,6 +28,8 @@ from transformers import (
     MPNetConfig,
     MPNetModel,
     PreTrainedTokenizerFast,
+    RobertaConfig,
+    RobertaModel,
 )
 
 from analysis.catalogue import ModelFolder
@@ -33,13 +41,14 @@ SPECIALS = ["[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]"]
 
 @cache
 def tiny(kind: str, seed: int = 5) -> TransformerEncoder:
-    """Of the kind "bert", "bert without positions", "mpnet", or the causal "llama" and "gpt2", which have no mask token
-    and no special tokens."""
-    tokenizer = _tokenizer(bidirectional=kind not in ("llama", "gpt2"))
+    """Of the kind "bert", "bert without positions", "mpnet", "roberta", "distilbert", "deberta", or the causal "llama",
+    "gemma2" and "gpt2", which have no mask token and no special tokens."""
+    tokenizer = _tokenizer(bidirectional=kind not in ("llama", "gemma2", "gpt2"))
     with torch.random.fork_rng():
         torch.manual_seed(seed)
         model = _model(kind, len(tokenizer))
-    model.set_attn_implementation("eager")
+    if kind != "deberta":  # which has no other, and says so
+        model.set_attn_implementation("eager")
     folder = ModelFolder(kind, Path(), "none", "made in a test", "1", "0" * 64)
     return TransformerEncoder(model.eval().requires_grad_(False), tokenizer, folder)
 
@@ -59,6 +68,15 @@ def _model(kind: str, vocab: int) -> Any:
     common |= sizes | {"max_position_embeddings": 64}
     if kind == "llama":
         return LlamaModel(LlamaConfig(num_key_value_heads=1, **common))
+    if kind == "gemma2":
+        return Gemma2Model(Gemma2Config(num_key_value_heads=1, head_dim=8, **common))
+    if kind == "distilbert":
+        inner = {"n_layers": 2, "n_heads": 2, "dim": 16, "hidden_dim": 24, "max_position_embeddings": 64}
+        return DistilBertModel(DistilBertConfig(vocab_size=vocab, initializer_range=0.4, pad_token_id=0, **inner))
+    if kind == "deberta":
+        return DebertaV2Model(DebertaV2Config(**common))
+    if kind == "roberta":
+        return RobertaModel(RobertaConfig(**common), add_pooling_layer=False)
     if kind == "mpnet":
         return MPNetModel(MPNetConfig(**common), add_pooling_layer=False)
     bert = BertModel(BertConfig(**common), add_pooling_layer=False)

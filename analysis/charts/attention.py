@@ -49,6 +49,14 @@ class Reading:
     target: tuple[int, ...]
     weights: FloatArray
 
+    @property
+    def aside(self) -> list[bool]:
+        """The special tokens and signs: much attention rests on them, and next to it no word's would be seen."""
+        return [
+            special or (k not in self.target and not any(c.isalnum() for c in word))
+            for k, (word, special) in enumerate(zip(self.words, self.special, strict=True))
+        ]
+
 
 def matrix(attention: Attention, *, layers: Sequence[int], heads: Sequence[int], special: bool = True) -> Chart:
     """The self-attention of one text; `layers` and `heads` are the numbers of those that it has.
@@ -81,10 +89,10 @@ def target_lines(analysis: Analysis) -> Chart:
     readings = _readings(analysis)
     n_layers, n_heads = readings[0].weights.shape[:2]
     words: list[Row] = [
-        {"reading": r, "at": k, "word": cut(word, 18), "target": k in reading.target, "special": reading.special[k],
+        {"reading": r, "at": k, "word": cut(word, 18), "target": k in reading.target, "aside": aside[k],
          "start": float(np.mean(reading.target)), "w": _rounded(weights[:, :, k])}
         for r, reading in enumerate(readings)
-        for weights in [_with_means(reading.weights)]
+        for weights, aside in [(_with_means(reading.weights), reading.aside)]
         for k, word in enumerate(reading.words)
     ]  # fmt: skip
     longest = max(len(reading.words) for reading in readings)
@@ -99,7 +107,7 @@ def target_lines(analysis: Analysis) -> Chart:
         .transform_calculate(weight=f"datum.w[layer * {_choices(n_heads)} + head]")
     )
     lines = (
-        base.transform_filter("!datum.special")
+        base.transform_filter("!datum.aside")
         .transform_joinaggregate(largest="max(weight)")
         .transform_calculate(part="datum.weight / max(datum.largest, 0.001)")
         .mark_rule(color=BLUES[3], strokeCap="round")
@@ -116,8 +124,8 @@ def target_lines(analysis: Analysis) -> Chart:
     marks = [
         text.transform_filter("!datum.target").mark_text(color=MUTED, **left).encode(x=x(0.28)),
         text.transform_filter("datum.target").mark_text(color=TEXT, fontWeight="bold", **left).encode(x=x(0.28)),
-        text.transform_filter("datum.special").mark_text(color=MUTED, **right).encode(x=x(0.62)),
-        text.transform_filter("!datum.special").mark_text(color=TEXT, **right).encode(x=x(0.62)),
+        text.transform_filter("datum.aside").mark_text(color=MUTED, **right).encode(x=x(0.62)),
+        text.transform_filter("!datum.aside").mark_text(color=TEXT, **right).encode(x=x(0.62)),
         base.mark_text(color=MUTED, align="right").encode(y=y, x=x(0.97), text=alt.Text("weight:Q", format=".3f")),
     ]
     return framed(
@@ -127,7 +135,7 @@ def target_lines(analysis: Analysis) -> Chart:
         name="attention-lines",
         title=_looks(analysis, readings),
         caption="Lines go from the target to the words it attends to; the widest is the largest share of those shown. "
-        f"The numbers are shares of 1; special tokens have no line. {NOT_PROOF}",
+        f"The numbers are shares of 1; special tokens and signs have no line. {NOT_PROOF}",
         table=_top_words(readings),
         data={"words": words},
         height=STEP * longest,
@@ -141,8 +149,8 @@ def target_layers(analysis: Analysis) -> Chart:
     shown: list[Row] = [
         {"reading": r, "at": k, "word": word, "weight": _rounded(reading.weights[:, :, k].mean(axis=1))}
         for r, reading in enumerate(readings)
-        for k, word in enumerate(reading.words)
-        if not reading.special[k]
+        for k, (word, aside) in enumerate(zip(reading.words, reading.aside, strict=True))
+        if not aside
     ]
     largest = max(0.01, *(weight for row in shown for weight in row["weight"]))
     layers = alt.Axis(title="layer (0 is the lowest)", labelAngle=0, grid=False)
@@ -164,8 +172,8 @@ def target_layers(analysis: Analysis) -> Chart:
         cells.add_params(_reading(readings), _words(readings)),
         name="attention-layers",
         title=_over_layers(analysis, readings),
-        caption="The target's attention to each word, mean over heads, from the lowest layer to the highest; special "
-        f"tokens, which have the rest, are left out. {NOT_PROOF}",
+        caption="The target's attention to each word, mean over heads, from the lowest layer to the highest. Special "
+        f"tokens and signs, which have the rest, are left out. {NOT_PROOF}",
         table=_by_layer(readings),
         data={"words": shown},
         height=STEP * max(len(reading.words) for reading in readings),
@@ -296,11 +304,8 @@ def _labelled(analysis: Analysis) -> list[tuple[str, UsageAttention]]:
 
 
 def _context(reading: Reading) -> list[int]:
-    """The words around the target, without signs and special tokens."""
-    return [
-        k for k, word in enumerate(reading.words)
-        if not reading.special[k] and k not in reading.target and any(c.isalnum() for c in word)
-    ]  # fmt: skip
+    """The words around the target."""
+    return [k for k, aside in enumerate(reading.aside) if not aside and k not in reading.target]
 
 
 def _attended(reading: Reading) -> list[tuple[str, float]]:
@@ -313,21 +318,17 @@ def _attended(reading: Reading) -> list[tuple[str, float]]:
 def _looks(analysis: Analysis, readings: Sequence[Reading]) -> str:
     first = {reading.label[0]: top[0][0] for reading in reversed(readings) if (top := _attended(reading))}
     told = ", ".join(f"“{cut(first[letter], 16)}” in {letter}" for letter in sorted(first)[:3])
-    return f"“{cut(analysis.target, 30)}” attends most to {told or 'itself'}; {_special(readings)}"
+    return f"“{cut(analysis.target, 30)}” attends most to {told or 'itself'}; {_aside(readings)}"
 
 
-def _special(readings: Sequence[Reading]) -> str:
-    taken = [float(reading.weights[..., list(reading.special)].sum(axis=-1).mean()) for reading in readings]
-    if not any(any(reading.special) for reading in readings):
-        return "there are no special tokens"
-    return f"special tokens take {np.mean(taken):.2f}"
+def _aside(readings: Sequence[Reading]) -> str:
+    taken = [float(reading.weights[..., reading.aside].sum(axis=-1).mean()) for reading in readings]
+    return f"special tokens and signs take {np.mean(taken):.2f}"
 
 
 def _over_layers(analysis: Analysis, readings: Sequence[Reading]) -> str:
-    context = [[not special and k not in reading.target for k, special in enumerate(reading.special)]
-               for reading in readings]  # fmt: skip
-    share = np.mean([reading.weights[..., own].sum(axis=-1).mean(axis=1)
-                     for reading, own in zip(readings, context, strict=True)], axis=0)  # fmt: skip
+    shares = [reading.weights[..., _context(reading)].sum(axis=-1).mean(axis=1) for reading in readings]
+    share = np.mean(shares, axis=0)
     most, least = int(share.argmax()), int(share.argmin())
     if round(float(share[most]), 2) == round(float(share[least]), 2):
         return f"“{cut(analysis.target, 30)}” gives its context {share[most]:.2f} of its attention at every layer"

@@ -14,6 +14,7 @@ from typing import NamedTuple
 import numpy as np
 
 from analysis.attention import rollout
+from analysis.drivers.faithfulness import count
 from analysis.drivers.response import Response
 from analysis.errors import BadOption, UnsupportedModel
 from analysis.types import (
@@ -32,8 +33,12 @@ from analysis.types import (
 )
 
 DEFAULT = "occlusion"
-BUDGET = 5  # words that the default settles: with its one gradient, eight passes a usage
-FADED = (0.1,)  # where the default looks on the path of gates: with the rest nearly gone, what a word brings shows best
+BUDGET = 5  # passes of the default after its first gradient: with that, eight a usage
+# Where the default looks on the path of gates: with most of the rest gone, what a word brings shows best.
+FADED, NEARLY_GONE = (0.25,), (0.1,)
+TOP = 0.1  # of the words: without the first tenth, the second gradient tells what the rest brings
+SHORT = 10  # words, of which a tenth is one: their order needs no second gradient
+GRADIENT = 3  # what one costs, in passes
 STEPS = tuple((step + 0.5) / 10 for step in range(10))
 
 
@@ -72,15 +77,14 @@ class Method(NamedTuple):
 
 
 def occlusion(task: Task) -> list[Scores]:
-    """The default: a gradient picks the `budget` likeliest words, and leaving each out settles what it does.
+    """The default: gradients pick the likeliest words, and leaving each out settles what it does.
 
     The effect is the drop in the sense's probability without the word (Zeiler and Fergus 2014; for text Li, Monroe and
-    Jurafsky 2016), NaN for words that were not tried; these follow in the ranking in the order of `gates` at one point.
-    Costs at most 3 + budget passes. A model that has no such gradients picks by attention.
+    Jurafsky 2016), NaN for words that were not tried; these follow in the ranking in the order of the gradients. Costs
+    at most 3 + budget passes. A model that has no such gradients picks by attention.
     """
     able = "gradients" in task.encoder.abilities
-    cheap = gradients(task, "gates", FADED) if able else attention(task, _mean)
-    orders = [scores.ranking for scores in cheap]
+    orders = _by_gates(task) if able else [scores.ranking for scores in attention(task, _mean)]
     tried = [_candidates(task, i, order) for i, order in enumerate(orders)]
     drops = _occlude(task, tried, "delete")
     found = []
@@ -92,11 +96,47 @@ def occlusion(task: Task) -> list[Scores]:
     return found
 
 
+def _by_gates(task: Task) -> list[IntArray]:
+    """Rankings by the gradients of gates: one finds the first tenth of the words, and one, without these, ranks the
+    rest. Words that say the same hide one another; once the first are gone, what stood behind them shows."""
+    orders = [scores.ranking for scores in gradients(task, "gates", FADED)]
+    long = [i for i, order in enumerate(orders) if _looks_twice(len(order), task.budget)]
+    if not long:
+        return orders
+    units = [task.usages.words[i] for i in long]
+    tops = [task.words[i][orders[i][: count(TOP, len(orders[i]))]] for i in long]
+    without = [
+        Perturbed(task.usages.occurrences[i], tuple(of[k].span for k in np.sort(top)))
+        for i, of, top in zip(long, units, tops, strict=True)
+    ]
+    slope = task.response.take(long).slope
+    found = task.encoder.gradients(without, slope, path="gates", points=NEARLY_GONE, progress=task.progress)
+    for i, of, top, left in zip(long, units, tops, found.effects, strict=True):
+        added = np.full(len(of), np.inf, dtype=np.float32)  # the top stays first
+        added[np.delete(np.arange(len(of)), top)] = left
+        orders[i] = orders[i][np.argsort(-added[task.words[i][orders[i]]], kind="stable")]
+    return orders
+
+
 def _candidates(task: Task, i: int, order: IntArray) -> IntArray:
-    """The first `budget` words of the order. A function word must earn its place: no other word stands before it."""
+    """The first words of the order. A function word must earn its place: no other word stands before it."""
     units = task.units(i)
     kept = [k for k in order if k == order[0] or units[k].text.lower() not in task.function_words]
-    return np.array(kept[: task.budget], dtype=np.int64)
+    return np.array(kept[: _settled(len(units), task.budget)], dtype=np.int64)
+
+
+def _looks_twice(n_words: int, budget: int) -> bool:
+    """Whether a second gradient is worth what it takes from the budget."""
+    return n_words > SHORT and budget > GRADIENT
+
+
+def _settled(n_words: int, budget: int) -> int:
+    """How many words are left out, one at a time."""
+    return min(n_words, budget - GRADIENT if _looks_twice(n_words, budget) else budget)
+
+
+def _cost(n_words: int, budget: int) -> int:
+    return GRADIENT * (1 + _looks_twice(n_words, budget)) + _settled(n_words, budget)
 
 
 def occlusion_of_all(task: Task, operator: Operator) -> list[Scores]:
@@ -174,7 +214,7 @@ def _head(row: FloatArray, layer: int, head: int) -> FloatArray:
 _MASK: frozenset[Ability] = frozenset({"mask"})
 _GRADIENTS: frozenset[Ability] = frozenset({"gradients"})
 METHODS: Mapping[str, Method] = {
-    "occlusion": Method(occlusion, lambda w, b: 3 + min(w, b), "delete"),
+    "occlusion": Method(occlusion, _cost, "delete"),
     "occlusion-exact": Method(partial(occlusion_of_all, operator="delete"), lambda w, _: w, "delete"),
     "occlusion-mask": Method(partial(occlusion_of_all, operator="mask"), lambda w, _: w, "mask", _MASK),
     "gates": Method(partial(gradients, path="gates", points=STEPS), lambda *_: 32, needs=_GRADIENTS),

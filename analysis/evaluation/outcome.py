@@ -24,14 +24,15 @@ Item = TypeVar("Item")
 @dataclass(frozen=True, slots=True)
 class Options:
     """`limit` usages a word at most (pairs, where the data are pairs), drawn by `seed`; `cache` is the folder of the
-    embedding caches, None keeps nothing; `pairs` is the folder of the caller's own PairModels. Raises BadOption for a
-    limit below one."""
+    embedding caches, None keeps nothing; `pairs` is the folder of the caller's own PairModels, `home` that of
+    the dictionary. Raises BadOption for a limit below one."""
 
     seed: int = 0
     limit: int | None = None
     cache: Path | None = None
     watch: Watch = unwatched
     pairs: Path | None = None
+    home: Path | None = None
 
     def __post_init__(self) -> None:
         if self.seed < 0:

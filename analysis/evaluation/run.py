@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import TypeVar
 
 from analysis.errors import BadOption
-from analysis.evaluation import driver_methods, graded, induction, induction_sets, pair_sets, pairs
+from analysis.evaluation import driver_methods, graded, induction, induction_sets, pair_sets, pairs, raganato, unified
 from analysis.evaluation.outcome import Options, Outcome
 from analysis.types import Encoder
 
@@ -34,6 +34,7 @@ DATASETS: Mapping[str, Callable[[Path], Evaluation]] = {
     "semeval2010": _of(induction_sets.semeval2010, induction.evaluate_semeval2010),
     "wic": _of(pair_sets.wic, pairs.evaluate_wic),
     "rawc": _of(pair_sets.rawc, pairs.evaluate_rawc),
+    "raganato": _of(unified.unified, raganato.evaluate_raganato),
     "drivers": _of(induction_sets.coarsewsd20, driver_methods.evaluate_drivers),
 }
 DEFAULTS = Options()

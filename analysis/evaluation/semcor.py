@@ -2,8 +2,8 @@
 
 The form is SGML-like, an element a line: `<s snum=1>` holds `<wf attribute=value ...>token</wf>` and
 `<punc>token</punc>`; spaces within a token are underscores. A `wf` with `lemma`, `wnsn` (the number of the sense) and
-`lexsn` (`ss_type:lexicographer file:...`, the end of a sense key) is a tagged usage. Names (`pn`, `rdf`), tokens with
-several senses or none, and adverbs are left out.
+`lexsn` (`ss_type:lexicographer file:...`, the end of a sense key) is a tagged usage. `semcor` leaves out names (`pn`,
+`rdf`), tokens with several senses or none, and adverbs; `sense_keys` leaves out names only.
 """
 
 from __future__ import annotations
@@ -17,6 +17,8 @@ from typing import NamedTuple, NoReturn
 
 from analysis.errors import BadFile
 from analysis.evaluation.datasets import malformed
+from analysis.evaluation.unified import Instance, joined
+from analysis.lexicon.wordnet import Pos
 from analysis.same_sense import Tag
 from analysis.types import Occurrence
 
@@ -24,6 +26,8 @@ FORM = "an element a line: <s snum=1>, <wf attribute=value ...>token</wf>, <punc
 _SET = "SemCor's .tar.gz, or its folder, with tag files in folders named `tagfiles`"
 _MOST = 8_000_000  # bytes of a tag file; the largest has 200,000
 _POS = {"NN": "n", "VB": "v", "JJ": "a"}
+_NUMBERS: dict[str, Pos] = {"1": "n", "2": "v", "3": "a", "4": "r", "5": "a"}
+_SENSE = re.compile(r"[1-5]:\d\d:\d\d:[^:;]*:(?:\d\d|)")
 _TOKEN = re.compile(r"<(wf|punc)((?: \w+=[^ <>]*)*)>([^<>]+)</\1>")
 _SENTENCE = re.compile(r"<s snum=\d+>")
 _OTHER = re.compile(r"<(?:contextfile|context|p)(?: \w+=[^ <>]*)*>|</(?:p|context|contextfile)>|")
@@ -42,10 +46,37 @@ def semcor(path: Path) -> Iterator[Tagged]:
     `path` is the .tar.gz or its unpacked folder. Nothing is unpacked to disk, and what is no tag file is not looked
     at. Raises BadFile, which names the file and the line.
     """
+    for file, sentence, opened in _sentences(path):
+        yield from _tagged(file, sentence, opened)
+
+
+def sense_keys(path: Path) -> Iterator[Instance]:
+    """The tagged usages with their sense keys, of all parts of speech, in the files' order. Raises as `semcor`."""
+    for file, sentence, opened in _sentences(path):
+        text, spans = joined([token for _, token, _ in sentence])
+        for i, (attributes, _, number) in enumerate(sentence):
+            lemma, senses = attributes.get("lemma"), attributes.get("lexsn", "")
+            none = not senses or attributes.get("wnsn") in ("0", "-1")  # the dictionary had none that fits
+            if lemma is None or none or "rdf" in attributes or "pn" in attributes:
+                continue
+            ends = senses.split(";")
+            if not all(_SENSE.fullmatch(end) for end in ends):
+                malformed(file, number, "a word with a sense has no lexsn of the form 1:14:00::", FORM)
+            id_ = f"{file.name}.{opened}"
+            use = Occurrence(text, lemma.replace("_", " "), spans[i].start, spans[i].end, id_)
+            keys = tuple(f"{lemma}%{end}" for end in ends)
+            yield Instance(f"{id_}.{i}", use, _NUMBERS[senses[0]], keys, str(file))
+
+
+Sentence = list[tuple[dict[str, str], str, int]]  # attributes, token and line of each word
+
+
+def _sentences(path: Path) -> Iterator[tuple[Path, Sentence, int]]:
+    """Each sentence, with its file and the line where it begins."""
     empty = True
     for name, data in _folder(path) if path.is_dir() else _archive(path):
         empty = False
-        yield from _usages(Path(name), data)
+        yield from _of_file(Path(name), data)
     if empty:
         malformed(path, None, "no tag files are there", _SET)
 
@@ -84,12 +115,12 @@ def _bounded(name: Path, data: bytes) -> bytes:
     return data
 
 
-def _usages(file: Path, data: bytes) -> Iterator[Tagged]:
+def _of_file(file: Path, data: bytes) -> Iterator[tuple[Path, Sentence, int]]:
     try:
         lines = data.decode("utf-8").removesuffix("\n").split("\n")
     except UnicodeDecodeError as error:
         malformed(file, data.count(b"\n", 0, error.start) + 1, "it is not UTF-8", FORM)
-    sentence: list[tuple[dict[str, str], str, int]] | None = None  # attributes, token and line of each word so far
+    sentence: Sentence | None = None  # so far
     opened = 0
     for number, line in enumerate((line.removesuffix("\r") for line in lines), 1):
         token = _TOKEN.fullmatch(line)
@@ -99,7 +130,7 @@ def _usages(file: Path, data: bytes) -> Iterator[Tagged]:
         elif _SENTENCE.fullmatch(line) and sentence is None:
             sentence, opened = [], number
         elif line == "</s>" and sentence is not None:
-            yield from _tagged(file, sentence, opened)
+            yield file, sentence, opened
             sentence = None
         elif sentence is not None or not _OTHER.fullmatch(line):
             _stray(file, number, line, sentence is not None)
@@ -112,7 +143,7 @@ def _stray(file: Path, number: int, line: str, within: bool) -> NoReturn:
     malformed(file, number, f"{line[:60]!r} stands {place} a sentence", FORM)
 
 
-def _tagged(file: Path, sentence: list[tuple[dict[str, str], str, int]], opened: int) -> Iterator[Tagged]:
+def _tagged(file: Path, sentence: Sentence, opened: int) -> Iterator[Tagged]:
     text = " ".join(token for _, token, _ in sentence)
     start = 0
     for attributes, token, number in sentence:

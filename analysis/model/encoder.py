@@ -1,27 +1,35 @@
 """A pretrained transformer, read for its hidden states and its self-attention.
 
-Any Hugging Face encoder or decoder with a fast tokenizer. Small batches of near-equal length waste the least padding;
-of each batch only the target's rows are kept.
+Any Hugging Face encoder or decoder with a fast tokenizer. Texts are taken a look-ahead at a time, sorted into batches
+of near-equal length, and of each batch only what was asked for is kept (analysis/model/forward.py says how).
 """
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
 from functools import partial
+from itertools import chain, islice
 from typing import Any
 
 import numpy as np
 import torch
 import transformers
+from safetensors import SafetensorError
 
 from analysis.attention import pool, pool_keys
 from analysis.catalogue import ModelFolder
-from analysis.errors import BadText, Place, UnsupportedModel
+from analysis.errors import BadOption, UnsupportedModel
 from analysis.model.batches import batches
+from analysis.model.forward import Forward, Plain, Wanted, forward_of, nothing
 from analysis.model.gradients import along, takes_scores
+from analysis.model.heads import queries_keys
 from analysis.model.layers import projects_values, value_zeroing
-from analysis.model.reading import Reading, Specials, Tokens, perturb, read, tokens
-from analysis.text import words
+from analysis.model.layout import Layout
+from analysis.model.packed import Packed
+from analysis.model.reading import Reading
+from analysis.model.rows import Rows
 from analysis.types import (
     Ability,
     Attention,
@@ -35,22 +43,29 @@ from analysis.types import (
     Progress,
     Respond,
     Sentences,
-    Span,
-    Unit,
     Usages,
     silent,
 )
 
 # Subwords read at once, at most: attention costs their square, and a sense is decided by what stands near.
 LONGEST_WINDOW = 512
+# Readings sorted together: enough to fill batches of one length, and few enough that a stream holds little.
+LOOK_AHEAD = 512
+
+Item = Occurrence | Perturbed
 
 
-def load(folder: ModelFolder, *, device: str = "cpu") -> TransformerEncoder:
-    """The model in a folder, in float32, with eager attention (the only kind that gives its weights).
+def load(folder: ModelFolder, *, device: str = "auto", threads: int = 0) -> TransformerEncoder:
+    """The model in a folder, in float32.
 
-    Touches no network. Raises UnsupportedModel where transformers cannot read it without running code of the folder,
-    or where it has no fast tokenizer.
+    `device` as torch names it ("cpu", "cuda", "cuda:1"); "auto" is CUDA where there is one. `threads` that torch may
+    use, for the whole process; 0 leaves them to torch and OMP_NUM_THREADS. Touches no network. Raises BadOption for
+    a device that is not there, UnsupportedModel where transformers cannot read the model without running code of the
+    folder, or where it has no fast tokenizer.
     """
+    place = _device(device)
+    if threads:
+        torch.set_num_threads(threads)
     logging: Any = transformers.logging
     logging.set_verbosity_error()
     logging.disable_progress_bar()
@@ -62,7 +77,7 @@ def load(folder: ModelFolder, *, device: str = "cpu") -> TransformerEncoder:
         model = transformers.AutoModel.from_pretrained(
             folder.path, use_safetensors=True, dtype=torch.float32, attn_implementation="eager", **where
         )
-    except (OSError, ValueError, KeyError, ImportError) as error:
+    except (OSError, ValueError, KeyError, ImportError, SafetensorError) as error:
         raise UnsupportedModel(
             f"transformers cannot read the model in {folder.path}: {_first_line(error)}",
             remedy="give an encoder or decoder that transformers knows, with its config.json and tokenizer",
@@ -72,7 +87,10 @@ def load(folder: ModelFolder, *, device: str = "cpu") -> TransformerEncoder:
             f"the model {folder.name!r} has no fast tokenizer, so its subwords have no offsets",
             remedy="add the tokenizer.json of the model",
         )
-    return TransformerEncoder(model.to(device).eval().requires_grad_(False), tokenizer, folder)
+    # safetensors maps the file: whoever writes over it would change the model in use, or end the process.
+    for tensor in (*model.parameters(), *model.buffers()):
+        tensor.data = tensor.data.clone()
+    return TransformerEncoder(model.to(place).eval().requires_grad_(False), tokenizer, folder)
 
 
 class TransformerEncoder:
@@ -81,8 +99,9 @@ class TransformerEncoder:
     def __init__(self, model: Any, tokenizer: Any, folder: ModelFolder) -> None:
         self._model = model
         self._tokenizer = tokenizer
-        self._specials = _specials(tokenizer)
         config = model.config
+        self._layout = Layout(tokenizer, _window(model, tokenizer), folder.name)
+        self._plain = Plain(model, tokenizer.pad_token_id or 0)
         self.info = ModelInfo(
             name=folder.name,
             source=folder.source,
@@ -91,66 +110,53 @@ class TransformerEncoder:
             layers=config.num_hidden_layers,
             heads=config.num_attention_heads,
             width=config.hidden_size,
-            window=_window(model, tokenizer),
+            window=self._layout.window,
             causal=self._is_causal(),
         )
+        self._forward = self._fastest()
         self.abilities = self._seen_abilities()
 
     def encode(
         self,
-        readings: Sequence[Occurrence | Perturbed],
+        readings: Sequence[Item],
         *,
         layers: Sequence[int] = (),
         attention: bool = False,
+        context: bool = True,
         progress: Progress = silent,
     ) -> Usages:
         """The target in each reading, in the order given; equal readings are computed once (see `Usages`).
 
+        Without `context`, which is then (N, 0), the last layer is computed for the target alone.
         Raises BadSpan, BadText (reading.read) and UnsupportedModel (a mask asked of a model that has none).
         """
-        laid = self._lay_out(readings)
         unique: dict[Any, int] = {}
-        which = np.array([unique.setdefault(reading.key, len(unique)) for reading in laid], dtype=np.int64)
-        firsts = np.unique(which, return_index=True)[1]
-        todo = [laid[i] for i in firsts]
-        shares = np.bincount(which, minlength=len(todo))
+        which = np.array([unique.setdefault(_key(item), len(unique)) for item in readings], dtype=np.int64)
+        firsts = np.unique(which, return_index=True)[1].tolist()
+        counts = iter(np.bincount(which, minlength=len(unique)).tolist())
+        wanted = Wanted(tuple(layers), attention, context)
+        parts = [
+            self._read(items, laid, wanted, list(islice(counts, len(items))), progress)
+            for items, laid in self._ahead(readings[i] for i in firsts)
+        ]
+        usages = _joined(parts) if parts else self._read([], [], wanted, [], progress)
+        if len(unique) == len(readings):
+            return usages
+        return replace(usages.take(which.tolist()), occurrences=tuple(map(_occurrence, readings)))
 
-        width = self.info.width
-        vectors = np.zeros((len(todo), width), dtype=np.float32)
-        context = np.zeros((len(todo), width), dtype=np.float32)
-        kept = np.zeros((len(todo), len(layers), width), dtype=np.float32) if layers else None
-        rows: list[FloatArray] = [np.empty(0, dtype=np.float32)] * len(todo)
-        for batch in batches([len(reading) for reading in todo]):
-            output = self._forward([todo[i].ids for i in batch], hidden=bool(layers), attention=attention)
-            for slot, i in enumerate(batch):
-                target, others = torch.from_numpy(todo[i].target), torch.from_numpy(todo[i].context)
-                length = len(target)
-                last = output.last_hidden_state[slot, :length]
-                vectors[i] = last[target].mean(0).numpy()
-                if others.any():
-                    context[i] = last[others].mean(0).numpy()
-                if kept is not None:
-                    for position, layer in enumerate(layers):
-                        kept[i, position] = output.hidden_states[layer][slot, :length][target].mean(0).numpy()
-                if attention:
-                    # (H, T): the target's rows only, mean over its pieces, one layer after the other.
-                    rows[i] = np.stack([a[slot][:, :length][:, target, :length].mean(1) for a in output.attentions])
-            progress(int(shares[batch].sum()))
-
-        return Usages(
-            occurrences=tuple(r.occurrence if isinstance(r, Perturbed) else r for r in readings),
-            vectors=vectors[which],
-            context=context[which],
-            words=tuple(reading.units for reading in laid),
-            layer_ids=tuple(layers),
-            layers=None if kept is None else kept[which],
-            target_attention=tuple(
-                pool_keys(rows[u], reading.unit_of, len(reading.units)) for u, reading in zip(which, laid, strict=True)
-            )
-            if attention
-            else None,
-            subwords=np.array([len(reading) for reading in laid], dtype=np.int64),
-        )
+    def stream(
+        self,
+        readings: Iterable[Item],
+        *,
+        layers: Sequence[int] = (),
+        attention: bool = False,
+        context: bool = True,
+        progress: Progress = silent,
+    ) -> Iterator[Usages]:
+        """`encode` of any number of readings, in the order given: `LOOK_AHEAD` at a time, and then forgotten."""
+        wanted = Wanted(tuple(layers), attention, context)
+        for items, laid in self._ahead(readings):
+            yield self._read(items, laid, wanted, [1] * len(items), progress)
 
     def sentences(self, texts: Sequence[str], *, progress: Progress = silent) -> Sentences:
         """Each text as one vector: the mean of the last hidden state over all subwords, special tokens too, length 1.
@@ -158,32 +164,18 @@ class TransformerEncoder:
         That is how the sentence-transformers in the catalogue were trained (Reimers and Gurevych 2019, section 3).
         Raises BadText, with the text's place in the list, for an empty text, or one beyond the window.
         """
-        laid = [self._whole(text, ("texts", i)) for i, text in enumerate(texts)]
+        laid = self._layout.sentences(texts)
+        lengths = [len(reading) for reading in laid]
         vectors = np.zeros((len(laid), self.info.width), dtype=np.float32)
-        for batch in batches([len(ids) for ids in laid]):
-            last = self._forward([laid[i] for i in batch], hidden=False, attention=False).last_hidden_state
-            for slot, i in enumerate(batch):
-                mean = last[slot, : len(laid[i])].mean(0)
-                vectors[i] = (mean / mean.norm()).numpy()
+        for batch in batches(lengths, self._forward.size, self._forward.subwords):
+            vectors[batch] = self._forward([laid[i] for i in batch], Wanted()).vectors
             progress(len(batch))
-        return Sentences(vectors, np.array([len(ids) for ids in laid], dtype=np.int64))
-
-    def _whole(self, text: str, where: Place) -> IntArray:
-        """(T) the ids of a text that the window holds, between the special tokens."""
-        bare = self._tokenizer(text, add_special_tokens=False, verbose=False)["input_ids"]
-        room = self.info.window - len(self._specials)
-        if not 0 < len(bare) <= room:
-            raise BadText(
-                f"the text has {len(bare)} subwords; the model reads 1 to {room}",
-                remedy="give a text with words in it, or send a long one in parts",
-                where=where,
-            )
-        before, after = ([i for i, _ in some] for some in (self._specials.before, self._specials.after))
-        return np.array([*before, *bare, *after], dtype=np.int64)
+        vectors /= np.linalg.norm(vectors, axis=1, keepdims=True)
+        return Sentences(vectors, np.array(lengths, dtype=np.int64))
 
     def gradients(
         self,
-        occurrences: Sequence[Occurrence],
+        occurrences: Sequence[Occurrence | Perturbed],
         respond: Respond,
         *,
         path: Path,
@@ -196,14 +188,14 @@ class TransformerEncoder:
         Raises UnsupportedModel where the path begins at a mask that the model does not have.
         """
         if path == "mask":
-            self._check_mask()
+            self._layout.check_mask()
         walk = partial(
             along,
             self._model,
             self._lay_out(occurrences),
             respond,
             path=path,
-            mask_id=self._tokenizer.mask_token_id,
+            mask_id=self._layout.mask_id,
             causal=self.info.causal,
             progress=progress,
         )
@@ -228,88 +220,93 @@ class TransformerEncoder:
 
     def attention(self, text: str) -> Attention:
         """(L, H, T, T) over the subwords of the text. Raises BadText for an empty text, or one beyond the window."""
-        whole = self._tokens(text)
-        room = self.info.window - len(self._specials)
-        if not 0 < len(whole.ids) <= room:
-            raise BadText(
-                f"the text has {len(whole.ids)} subwords; an attention matrix takes 1 to {room}",
-                remedy="give one sentence, or split the text",
-                where=("text",),
-            )
-        before, after = self._specials.before, self._specials.after
-        pieces = zip(whole.starts.tolist(), whole.ends.tolist(), strict=True)
-        units = (*(u for _, u in before), *(Unit(text[s:e], s, e) for s, e in pieces), *(u for _, u in after))
-        ids = np.concatenate([[i for i, _ in before], whole.ids, [i for i, _ in after]]).astype(np.int64)
+        ids, units = self._layout.whole(text)
         return Attention(text, units, self._all_attention(ids), self.info.causal)
+
+    def queries_keys(self, text: str) -> tuple[FloatArray, FloatArray]:
+        """f32 (L, H, T, d) each, as `attention` has the text. Raises BadText, and UnsupportedModel: see heads.py."""
+        ids, _ = self._layout.whole(text)
+        return queries_keys(self._model, ids, self.info.name)
 
     def static(self, forms: Sequence[str]) -> FloatArray:
         """(F, D) rows of the embedding table, mean over a form's subwords as they stand inside a sentence."""
         table = self._model.get_input_embeddings().weight.detach()
-        rows = []
-        for form in forms:
-            # A word inside a sentence may have other subwords than one at its beginning (byte-level BPE).
-            whole = self._tokens(f"a {form}")
-            rows.append(table[torch.from_numpy(whole.ids[whole.ends > 2])].mean(0).numpy())
-        return np.stack(rows)
+        # A word inside a sentence may have other subwords than one at its beginning (byte-level BPE).
+        taken = self._layout.tokens([f"a {form}" for form in dict.fromkeys(forms)])
+        wholes = [taken[f"a {form}"] for form in forms]
+        return np.stack([table[torch.from_numpy(one.ids[one.ends > 2])].mean(0).cpu().numpy() for one in wholes])
 
-    def _lay_out(self, readings: Sequence[Occurrence | Perturbed]) -> list[Reading]:
-        texts: dict[str, Tokens] = {}
-        plain: dict[tuple[str, Span], Reading] = {}
-        laid = []
-        for item in readings:
-            occurrence = item.occurrence if isinstance(item, Perturbed) else item
-            key = (occurrence.text, occurrence.span)
-            if key not in plain:
-                if occurrence.text not in texts:
-                    texts[occurrence.text] = self._tokens(occurrence.text)
-                plain[key] = read(occurrence, texts[occurrence.text], self._specials, self.info.window)
-            reading = plain[key]
-            if isinstance(item, Perturbed):
-                if item.operator == "mask":
-                    self._check_mask()
-                reading = perturb(reading, item.removed, item.operator, self._tokenizer.mask_token_id)
-            laid.append(reading)
-        return laid
+    def _lay_out(self, readings: Sequence[Item]) -> list[Reading]:
+        return self._layout.usages(readings)
 
-    def _tokens(self, text: str) -> Tokens:
-        encoded = self._tokenizer(text, add_special_tokens=False, return_offsets_mapping=True, verbose=False)
-        return tokens(text, encoded["input_ids"], encoded["offset_mapping"], words(text))
+    def _ahead(self, readings: Iterable[Item]) -> Iterator[tuple[list[Item], list[Reading]]]:
+        """The readings `LOOK_AHEAD` at a time, laid out while those before them are computed."""
+        left = iter(readings)
+        items = list(islice(left, LOOK_AHEAD))
+        if not items:
+            return
+        laid = self._lay_out(items)
+        with ThreadPoolExecutor(1) as thread:
+            while following := list(islice(left, LOOK_AHEAD)) if len(items) == LOOK_AHEAD else []:
+                task = thread.submit(self._lay_out, following)
+                yield items, laid
+                items, laid = following, task.result()
+        yield items, laid
 
-    @torch.inference_mode()
-    def _forward(self, ids: Sequence[Any], *, hidden: bool, attention: bool) -> Any:
-        """One padded batch; padding stands on the right, so a position means the same with and without it."""
-        longest = max(len(row) for row in ids)
-        padded = torch.full((len(ids), longest), self._tokenizer.pad_token_id or 0, dtype=torch.long)
-        mask = torch.zeros((len(ids), longest), dtype=torch.long)
-        for slot, row in enumerate(ids):
-            padded[slot, : len(row)] = torch.from_numpy(row)
-            mask[slot, : len(row)] = 1
-        device = self._model.device
-        return self._model(
-            input_ids=padded.to(device),
-            attention_mask=mask.to(device),
-            output_hidden_states=hidden,
-            output_attentions=attention,
+    def _read(
+        self, items: Sequence[Item], laid: Sequence[Reading], wanted: Wanted, counts: Sequence[int], progress: Progress
+    ) -> Usages:
+        """Of these items, each of which stands for `counts` readings."""
+        unique: dict[Any, int] = {}
+        which = np.array([unique.setdefault(reading.key, len(unique)) for reading in laid], dtype=np.int64)
+        todo = [laid[i] for i in np.unique(which, return_index=True)[1]]
+        shares = np.bincount(which, counts, len(todo))
+        n, width = len(todo), self.info.width
+        vectors = np.zeros((n, width), dtype=np.float32)
+        context = np.zeros((n, width), dtype=np.float32) if wanted.context else nothing(n)
+        kept = np.zeros((n, len(wanted.layers), width), dtype=np.float32) if wanted.layers else None
+        rows: list[FloatArray] = [np.empty(0, dtype=np.float32)] * n
+        for batch in batches([len(reading) for reading in todo], self._forward.size, self._forward.subwords):
+            found = self._forward([todo[i] for i in batch], wanted)
+            vectors[batch], context[batch] = found.vectors, found.context
+            if kept is not None:
+                kept[batch] = found.layers
+            for i, row in zip(batch, found.rows, strict=False):
+                rows[i] = row
+            progress(int(shares[batch].sum()))
+        return Usages(
+            occurrences=tuple(map(_occurrence, items)),
+            vectors=vectors[which],
+            context=context[which],
+            words=tuple(reading.units for reading in laid),
+            layer_ids=wanted.layers,
+            layers=None if kept is None else kept[which],
+            target_attention=tuple(
+                pool_keys(rows[u], reading.unit_of, len(reading.units)) for u, reading in zip(which, laid, strict=True)
+            )
+            if wanted.attention
+            else None,
+            subwords=np.array([len(reading) for reading in laid], dtype=np.int64),
         )
 
     def _all_attention(self, ids: IntArray) -> FloatArray:
-        output = self._forward([ids], hidden=False, attention=True)
-        weights: FloatArray = torch.stack(output.attentions)[:, 0].numpy()
-        return weights
+        if isinstance(self._forward, Packed):
+            return self._forward.whole(ids)
+        return self._plain.whole(ids)
 
-    def _check_mask(self) -> None:
-        if "mask" not in self.abilities:
-            raise UnsupportedModel(
-                f"the model {self.info.name!r} has no mask token",
-                remedy="choose a driver method that needs none",
-                where=("drivers",),
-            )
+    def _fastest(self) -> Forward:
+        """Tried on two texts of different length, the longer of which has a target of two words."""
+        long, short = "the first of three words", "one two"
+        tried = self._lay_out([Occurrence(long, "", 4, 12, "tried"), Occurrence(short, "", 0, 3, "tried")])
+        pad = self._tokenizer.pad_token_id or 0
+        ways = (partial(Packed, self._model, self.info.window), partial(Rows, self._model, pad))
+        return forward_of(ways, self._plain, tried, self.info.layers)
 
     def _seen_abilities(self) -> frozenset[Ability]:
         able: set[Ability] = set()
-        if self._tokenizer.mask_token_id is not None:
+        if self._layout.mask_id is not None:
             able.add("mask")
-        ids = torch.from_numpy(self._tokens("one two three").ids)[None].to(self._model.device)
+        ids = torch.from_numpy(self._layout.bare("one two three"))[None].to(self._model.device)
         if takes_scores(self._model, ids, window=self.info.window, causal=self.info.causal):
             able.add("gradients")
         if projects_values(self._model):
@@ -318,21 +315,55 @@ class TransformerEncoder:
 
     def _is_causal(self) -> bool:
         """Seen, not declared: in a causal model the first position gives nothing to those after it."""
-        ids = self._tokens("one two three").ids
-        first = self._forward([ids], hidden=False, attention=True).attentions[0][0, :, 0]
+        first = self._plain.whole(self._layout.bare("one two three"))[0, :, 0]
         return bool((first[:, 1:] == 0).all())
 
 
-def _specials(tokenizer: Any) -> Specials:
-    """What the tokenizer adds around any text, found by asking it for one."""
-    bare = tokenizer("a", add_special_tokens=False)["input_ids"]
-    full = tokenizer("a", add_special_tokens=True)["input_ids"]
-    start = next((i for i in range(len(full)) if full[i : i + len(bare)] == bare), 0)
+def _device(name: str) -> torch.device:
+    if name == "auto":
+        return torch.device("cuda" if torch.cuda.is_available() else "cpu")
+    try:
+        device = torch.device(name)
+        torch.empty(0, device=device)
+    except (RuntimeError, AssertionError, NotImplementedError) as error:
+        raise BadOption(
+            f"there is no device {name!r} here: {_first_line(error)}",
+            remedy="give auto, cpu, or cuda on a machine that has one",
+            where=("device",),
+        ) from error
+    return device
 
-    def units(ids: list[int]) -> tuple[tuple[int, Unit], ...]:
-        return tuple((i, Unit(tokenizer.convert_ids_to_tokens(i), 0, 0, special=True)) for i in ids)
 
-    return Specials(units(full[:start]), units(full[start + len(bare) :]))
+def _occurrence(item: Item) -> Occurrence:
+    return item.occurrence if isinstance(item, Perturbed) else item
+
+
+def _key(item: Item) -> Any:
+    """Items with the same key are laid out, and so read, alike."""
+    if isinstance(item, Perturbed):
+        return item.occurrence.text, item.occurrence.span, item.removed, item.operator
+    return item.text, item.span
+
+
+def _joined(parts: Sequence[Usages]) -> Usages:
+    """One after the other."""
+    if len(parts) == 1:
+        return parts[0]
+    first = parts[0]
+    return Usages(
+        occurrences=tuple(chain.from_iterable(part.occurrences for part in parts)),
+        vectors=np.concatenate([part.vectors for part in parts]),
+        context=np.concatenate([part.context for part in parts]),
+        words=tuple(chain.from_iterable(part.words for part in parts)),
+        layer_ids=first.layer_ids,
+        layers=None
+        if first.layers is None
+        else np.concatenate([part.layers for part in parts if part.layers is not None]),
+        target_attention=None
+        if first.target_attention is None
+        else tuple(chain.from_iterable(part.target_attention or () for part in parts)),
+        subwords=np.concatenate([part.subwords for part in parts if part.subwords is not None]),
+    )
 
 
 def _window(model: Any, tokenizer: Any) -> int:

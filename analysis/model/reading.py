@@ -63,10 +63,24 @@ class Reading:
 
 def tokens(text: str, ids: Sequence[int], offsets: Sequence[tuple[int, int]], text_words: Sequence[Unit]) -> Tokens:
     """The tokenizer's ids and half-open code-point offsets, joined to the words they overlap."""
-    pieces = [Unit(text[start:end], start, end) for start, end in offsets]
-    units, unit_of = join_pieces(pieces, text, text_words)
     starts, ends = np.array(offsets, dtype=np.int64).reshape(-1, 2).T
+    units, unit_of = _within_words(starts, ends, text_words) or join_pieces(
+        [Unit(text[start:end], start, end) for start, end in offsets], text, text_words
+    )
     return Tokens(np.asarray(ids, dtype=np.int64), starts, ends, units, unit_of)
+
+
+def _within_words(
+    starts: IntArray, ends: IntArray, text_words: Sequence[Unit]
+) -> tuple[tuple[Unit, ...], IntArray] | None:
+    """`join_pieces` where every piece overlaps one word only, as nearly always; else None. It takes most of the time
+    outside the model, so the common case is not left to a loop."""
+    first = np.searchsorted(np.fromiter((word.end for word in text_words), np.int64), starts, side="right")
+    behind = np.searchsorted(np.fromiter((word.start for word in text_words), np.int64), ends, side="left")
+    if not (behind - first == 1).all():
+        return None
+    used, unit_of = np.unique(first, return_inverse=True)
+    return tuple(text_words[i] for i in used), unit_of
 
 
 def read(occurrence: Occurrence, whole: Tokens, specials: Specials, window: int) -> Reading:
@@ -91,7 +105,7 @@ def read(occurrence: Occurrence, whole: Tokens, specials: Specials, window: int)
     units = (
         *(unit for _, unit in specials.before),
         *whole.units[unit_low:unit_high],
-        *(replace(unit, start=len(occurrence.text), end=len(occurrence.text)) for _, unit in specials.after),
+        *(Unit(unit.text, len(occurrence.text), len(occurrence.text), special=True) for _, unit in specials.after),
     )
     n_words = unit_high - unit_low
     unit_of = np.concatenate(
@@ -110,8 +124,9 @@ def read(occurrence: Occurrence, whole: Tokens, specials: Specials, window: int)
     )
     target = np.zeros(len(ids), dtype=bool)
     target[positions - low + n_before] = True
-    special = np.array([unit.special for unit in units])[unit_of]
-    return Reading(ids, units, unit_of, target, ~target & ~special)
+    context = ~target
+    context[:n_before] = context[len(ids) - n_after :] = False
+    return Reading(ids, units, unit_of, target, context)
 
 
 def perturb(reading: Reading, removed: Sequence[Span], operator: Operator, mask_id: int | None) -> Reading:

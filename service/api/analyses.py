@@ -56,7 +56,9 @@ def _analyse(
     services: Services, model: str, documents: list[Document], target: str, options: Options
 ) -> Analysis:  # in a thread: the first use of a model loads it
     with texts.placing(documents):
-        return analyse(services.encoders[model], documents, target, options, pairs=services.settings.pairs)
+        namer = None if options.pairs else services.shelf.name  # a comparison shows no names
+        pairs = services.settings.pairs
+        return analyse(services.encoders[model], documents, target, options, pairs=pairs, namer=namer)
 
 
 def _json(analysis: Analysis) -> bytes:

@@ -13,7 +13,7 @@ from service.problems import plain, respond
 
 class BodyLimit:
     """Reads the whole body first, at most `limit` bytes of it, and then calls the app; 413 where it is longer, 408
-    where it takes more than `seconds` to arrive.
+    where it takes more than `seconds` to arrive, 415 where it is compressed.
 
     A path in `streamed` reads its body itself, and has a limit of its own.
 
@@ -27,10 +27,18 @@ class BodyLimit:
         self.seconds = seconds
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        if scope["type"] != "http" or scope.get("path") in self.streamed:
+        if scope["type"] != "http":
             await self.app(scope, receive, send)
             return
-        said = Headers(scope=scope).get("content-length", "")
+        headers = Headers(scope=scope)
+        if headers.get("content-encoding", "identity") != "identity":
+            packed = plain(415, "the body is compressed", remedy="send it as it is: nothing is unpacked here")
+            await respond(packed, {"Accept-Encoding": "identity"})(scope, receive, send)
+            return
+        if scope.get("path") in self.streamed:
+            await self.app(scope, receive, send)
+            return
+        said = headers.get("content-length", "")
         if said.isdecimal() and (len(said) > 18 or int(said) > self.limit):
             await self._refuse(scope, receive, send)
             return

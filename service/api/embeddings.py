@@ -46,7 +46,7 @@ async def embeddings(request: EmbeddingsRequest, services: Wired) -> Response:
             usages = await services.read(encoder, found.occurrences, kept)
             content = _answer(encoder, request, found, layers, usages)
         else:
-            usages = await services.infer(encoder.encode, found.occurrences, layers=kept)
+            usages = await services.infer(encoder.encode, found.occurrences, layers=kept, context=False)
             content = await services.off_loop(_answer, encoder, request, found, layers, usages)
     return Response(content, media_type="application/json")
 

@@ -1,10 +1,11 @@
-"""Long work: made, watched, cancelled. The result is an ordinary stored analysis."""
+"""Long work: made, watched, deleted. The result is an ordinary stored analysis."""
 
 from __future__ import annotations
 
 import asyncio
 import json
 from collections.abc import AsyncIterator
+from datetime import UTC, datetime
 from typing import Annotated, Any
 
 from fastapi import APIRouter, Header, Path, Request
@@ -17,6 +18,7 @@ from service.jobs import EXAMPLE, JobOut
 from service.problems import documented
 from service.schemas import SensesRequest
 from service.store import NotFound
+from service.tickets import current
 
 router = APIRouter(tags=["jobs"])
 JobId = Annotated[str, Path(description="the `id` of a job", examples=["0123456789abcdef0123"])]
@@ -24,7 +26,8 @@ Key = Annotated[
     str | None,
     Header(
         alias="Idempotency-Key",
-        description="a name of your own: the same request under the same key is the same job, however often sent",
+        description="a name of your own: the same request under the same key is the same job, however often sent; "
+        "each API key has its own",
         examples=["8e03978e-40d5-43dd-bc93-6894a57f9324"],
     ),
 ]
@@ -96,7 +99,7 @@ async def get(job_id: JobId, services: Wired, desk: AtDesk) -> JobOut:
     },
 )
 async def events(job_id: JobId, services: Wired, desk: AtDesk) -> StreamingResponse:
-    """The job whenever it changes, until its end."""
+    """The job whenever it changes, until its end; one that is deleted ends as "cancelled"."""
     first = await services.off_loop(desk.jobs.get, job_id)
     headers = {"Cache-Control": "no-store", "X-Accel-Buffering": "no"}
     return StreamingResponse(_changes(services, desk, first), media_type="text/event-stream", headers=headers)
@@ -104,8 +107,9 @@ async def events(job_id: JobId, services: Wired, desk: AtDesk) -> StreamingRespo
 
 @router.delete("/jobs/{job_id}", status_code=204, responses=documented(404, 503))
 async def delete(job_id: JobId, services: Wired, desk: AtDesk) -> None:
-    """Cancel a job that is queued or running; forget one that is at its end. Its analysis stays."""
-    await services.off_loop(desk.jobs.end, job_id)
+    """Forget the job; one that is queued or running is cancelled. From then on its address is 404; an analysis that it
+    made stays."""
+    await services.off_loop(desk.jobs.delete, job_id)
 
 
 async def submit(services: Services, desk: Desk, request: SensesRequest, response: Response, key: str | None) -> JobOut:
@@ -113,7 +117,8 @@ async def submit(services: Services, desk: Desk, request: SensesRequest, respons
     services.check_model(request.model)
     await services.off_loop(texts.read, request, services.settings.for_jobs())
     await services.off_loop(desk.run)  # first: where nothing can run it, nothing is kept
-    job = await services.off_loop(desk.jobs.submit, request, key=key)
+    owner = current().caller if services.settings.api_keys else ""  # an address is nobody's own
+    job = await services.off_loop(desk.jobs.submit, request, key=key, owner=owner)
     response.headers["Location"] = f"/v1/jobs/{job.id}"
     return job
 
@@ -135,4 +140,4 @@ async def _changes(services: Services, desk: Desk, job: JobOut) -> AsyncIterator
         try:
             job = await services.off_loop(desk.jobs.get, job.id)
         except NotFound:
-            return
+            job = job.model_copy(update={"status": "cancelled", "finished": datetime.now(UTC)})

@@ -22,7 +22,7 @@ HEADERS = {
     "Cross-Origin-Resource-Policy": "same-origin",
     "Content-Security-Policy": "default-src 'none'; frame-ancestors 'none'",
 }
-log = structlog.get_logger("polyseme")
+log = structlog.get_logger()
 
 
 class Observe:

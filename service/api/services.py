@@ -16,6 +16,7 @@ from fastapi import Depends, Request
 from analysis.errors import UnknownModel
 from analysis.types import Encoder, Occurrence, Sentences, Usages
 from service.batching import Shared
+from service.dictionary import Shelf
 from service.fair import Fair, FairEncoders
 from service.metrics import Metrics
 from service.settings import Settings
@@ -51,6 +52,7 @@ class Services:
     store: Store
     shared: Shared
     metrics: Metrics
+    shelf: Shelf
     inference: CapacityLimiter = field(default_factory=lambda: CapacityLimiter(AT_ONCE))
     probe: CapacityLimiter = field(default_factory=lambda: CapacityLimiter(1))
     drawing: CapacityLimiter = field(default_factory=lambda: CapacityLimiter(1))
@@ -68,7 +70,7 @@ class Services:
         metrics = Metrics()
         turns = Turns(metrics.spent)
         fair = FairEncoders(encoders, turns, metrics.read)
-        made = cls(settings, fair, store, Shared(turns, metrics.read), metrics)
+        made = cls(settings, fair, store, Shared(turns, metrics.read), metrics, Shelf(settings.home))
         metrics.watch(lambda: made.load.requests, jobs)
         return made
 

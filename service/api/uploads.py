@@ -1,7 +1,7 @@
 """The body of POST /v1/jobs: a request inline, or a file with the options beside it.
 
 The body is streamed to disk while it arrives, however slowly; only when it is whole is it read. Nothing in it is ever
-run or unpacked, and its name is used for its ending only.
+run; Parquet alone is unpacked, within limits; its name is used for its ending only.
 """
 
 from __future__ import annotations
@@ -24,6 +24,7 @@ from starlette.requests import ClientDisconnect
 from analysis import corpus
 from analysis.errors import BadOption, LimitExceeded
 from analysis.types import Document
+from service import parquet
 from service.api.services import Services
 from service.database import StoreError
 from service.jobs import BadUpload, UnknownMediaType, UploadTooSlow
@@ -135,13 +136,13 @@ def _parse(
     if unknown:
         name = min(unknown)
         raise BadOption(f"there is no option {name!r}", remedy=f"choose from {', '.join(options())}", where=(name,))
-    documents = corpus.read_bytes(
-        given.data,
-        given.ending,
-        name=NAME,
-        text_field=given.options.get("text_field", "text"),
-        id_field=given.options.get("id_field"),
-    )
+    text_field, id_field = given.options.get("text_field", "text"), given.options.get("id_field")
+    data, ending = given.data, given.ending
+    if ending == ".parquet":
+        fields = {text_field} if id_field is None else {text_field, id_field}
+        most_rows, most_bytes = settings.max_job_texts, settings.max_upload_bytes
+        data, ending = parquet.json_lines(data, fields, most_rows=most_rows, most_bytes=most_bytes), ".jsonl"
+    documents = corpus.read_bytes(data, ending, name=NAME, text_field=text_field, id_field=id_field)
     if len(documents) > settings.max_job_texts:  # before each is checked
         what = f"there are {len(documents):,} texts; the limit is {settings.max_job_texts:,}"
         raise LimitExceeded(what, remedy="send them in parts", where=("texts",))

@@ -146,12 +146,14 @@ def _induced(
     target: str, file: str, model: str | None, text_field: str, id_field: str | None, options: Options
 ) -> Induced:
     from analysis.pipeline import induced
+    from service.dictionary import Shelf
 
     # What is wrong with the file is said before the model takes its seconds to load.
     documents = read_documents(file, text_field, id_field)
     encoder = load_encoder(model)
     with watching() as watch:
-        return induced(encoder, documents, target, options, pairs=settings().pairs, watch=watch)
+        namer = None if options.pairs else Shelf(settings().home).name  # a comparison shows no names
+        return induced(encoder, documents, target, options, pairs=settings().pairs, namer=namer, watch=watch)
 
 
 def _draw(analysis: Analysis, folders: dict[str, Path | None], *, dark: bool) -> str:

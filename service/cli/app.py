@@ -11,7 +11,20 @@ import sys
 import typer
 
 from analysis.errors import PolysemeError
-from service.cli import analyses, attention, db, evaluate, fit_pairs, models, sense_models, serve, worker
+from service.cli import (
+    analyses,
+    attention,
+    corpus,
+    db,
+    evaluate,
+    fit_pairs,
+    lesson,
+    lexicon,
+    models,
+    sense_models,
+    serve,
+    worker,
+)
 
 app = typer.Typer(
     name="polyseme",
@@ -25,14 +38,18 @@ app.command()(analyses.senses)
 app.command()(analyses.compare)
 app.command()(attention.attention)
 app.command()(sense_models.assign)
+app.command()(corpus.corpus)
 app.command()(evaluate.evaluate)
 app.command()(fit_pairs.fit_pairs)
+app.command()(lexicon.disambiguate)
+app.command()(lesson.lesson)
 app.command()(worker.worker)
 app.add_typer(db.db_app, name="db")
 app.command()(serve.serve)
 app.command()(serve.key)
 app.add_typer(sense_models.sense_models_app, name="sense-models")
 app.add_typer(models.models_app, name="models")
+app.add_typer(lexicon.lexicon_app, name="lexicon")
 
 
 def main() -> None:

@@ -37,7 +37,7 @@ Drivers = Annotated[
         "rollout; none."
     ),
 ]
-Budget = Annotated[int, typer.Option(help="The words a usage that the default method leaves out, one at a time.")]
+Budget = Annotated[int, typer.Option(help="The passes a usage that the default method may spend on trying words.")]
 Json = Annotated[str | None, typer.Option("--json", metavar="PATH", help="Write JSON; - is standard output.")]
 
 
@@ -72,7 +72,7 @@ def load_encoder(model: str | None) -> Encoder:
 
     from analysis.model.encoder import load
 
-    return load(folder)
+    return load(folder, device=chosen.device, threads=chosen.threads)
 
 
 @contextmanager
@@ -84,9 +84,14 @@ def watching() -> Iterator[Watch]:
         yield unwatched
         return
     from rich.console import Console
-    from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
+    from rich.progress import BarColumn, MofNCompleteColumn, Progress, Task, TextColumn, TimeRemainingColumn
+    from rich.text import Text
 
-    columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
+    class Rate(TextColumn):
+        def render(self, task: Task) -> Text:
+            return Text("" if task.speed is None else f"{task.speed:.3g}/s")
+
+    columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), Rate(""), TimeRemainingColumn())
     with Progress(*columns, console=Console(stderr=True), transient=True) as bars:
 
         def watch(step: str, total: int) -> Callable[[int], None]:

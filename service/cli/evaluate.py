@@ -12,7 +12,7 @@ from service.cli.common import Json, Model, Seed, load_encoder, settings, watchi
 
 def evaluate(
     dataset: Annotated[
-        str, typer.Argument(help="coarsewsd20, wsi-at-scale, semeval2013, semeval2010, wic, rawc or drivers.")
+        str, typer.Argument(help="coarsewsd20, wsi-at-scale, semeval2013, semeval2010, wic, rawc, raganato or drivers.")
     ],
     path: Annotated[Path, typer.Argument(help="The data set's folder or file, as its authors publish it.")],
     model: Model = None,
@@ -41,7 +41,7 @@ def evaluate(
     evaluation = prepare(dataset, path)
     encoder = load_encoder(model)
     with watching() as watch:
-        outcome = evaluation(encoder, Options(seed, limit, home / "evaluation", watch, settings().pairs))
+        outcome = evaluation(encoder, Options(seed, limit, home / "evaluation", watch, settings().pairs, home))
     if predictions:
         write(predictions, to_tsv(outcome))
     if json:

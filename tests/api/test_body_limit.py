@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import gzip
 from collections.abc import Iterator
 
 from starlette.responses import PlainTextResponse
@@ -89,3 +90,10 @@ def test_a_client_that_goes_away_is_not_answered() -> None:
 def test_a_get_with_a_body_is_limited_too(make_client: MakeClient) -> None:
     client: TestClient = make_client(max_body_bytes=LIMIT)
     problem(client.request("GET", "/livez", content=chunks(2000)), 413, "")
+
+
+def test_a_compressed_body_is_not_unpacked(make_client: MakeClient) -> None:
+    for path in ("/v1/attention", "/v1/jobs"):
+        response = make_client().post(path, content=gzip.compress(b"{}"), headers={"Content-Encoding": "gzip"})
+        problem(response, 415)
+        assert response.headers["accept-encoding"] == "identity"

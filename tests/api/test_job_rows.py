@@ -75,20 +75,19 @@ def test_only_the_worker_that_has_a_job_changes_it(jobs: Jobs, rows: JobRows) ->
     assert jobs.get(job).status == "done"
 
 
-def test_what_was_cancelled_stays_so(jobs: Jobs, rows: JobRows) -> None:
+def test_what_was_deleted_stays_so(jobs: Jobs, rows: JobRows) -> None:
     job = jobs.submit(ASK).id
     rows.begin(job, "one")
-    jobs.end(job)
+    jobs.delete(job)
     assert not told(rows, job, "one")
     assert not rows.finish(job, "one", analysis=None)
+    assert not rows.fail(job, "one", error="{}")
     assert rows.begin(job, "one") is None
-    assert jobs.get(job).status == "cancelled"
     assert rows.active() == []
-    jobs.end(job)
     with pytest.raises(NotFound):
         jobs.get(job)
     with pytest.raises(NotFound):
-        jobs.end(job)
+        jobs.delete(job)
 
 
 def test_a_job_is_taken_over_once_its_worker_is_silent(jobs: Jobs, rows: JobRows, store: Store) -> None:
@@ -116,7 +115,7 @@ def test_a_job_is_taken_over_once_its_worker_is_silent(jobs: Jobs, rows: JobRows
     rows.disown(job, "one")
     assert not told(rows, job, "one")
     assert rows.adopt(job, None, -1)
-    rows.cancel(job)
+    rows.forget(job)
     assert not rows.adopt(job, None, -1)
 
 

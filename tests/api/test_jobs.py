@@ -5,8 +5,9 @@ from __future__ import annotations
 import asyncio
 import json
 import time
-from collections.abc import Iterator
-from threading import Event
+from collections.abc import AsyncIterator, Iterator
+from concurrent.futures import Future
+from threading import Event, Thread
 from typing import Any
 
 import pyarrow as pa
@@ -18,9 +19,10 @@ from analysis.types import Usages
 from service import parts, worker
 from service.api import jobs
 from service.app import create_app
+from service.keys import make
 from service.settings import Settings
 from service.store import Store
-from tests.api.conftest import MONEY, RIVER, problem
+from tests.api.conftest import MONEY, RIVER, MakeClient, problem
 from tests.fake import FakeEncoder
 
 AT = "/v1/jobs"
@@ -29,18 +31,24 @@ LINES = "\n".join(RIVER + MONEY).encode()
 
 
 class Gate(FakeEncoder):
-    """Lets every part through while it is open; `waiting` tells that one waits."""
+    """Lets every part through while it is open; `waiting` tells that one waits, `within` counts those inside."""
 
     def __init__(self) -> None:
         super().__init__()
         self.open, self.waiting = Event(), Event()
         self.open.set()
+        self.within = self.most_within = 0
 
     def encode(self, *args: Any, **kwargs: Any) -> Usages:
-        if not self.open.is_set():
-            self.waiting.set()
-            assert self.open.wait(30)
-        return super().encode(*args, **kwargs)
+        self.within += 1
+        self.most_within = max(self.most_within, self.within)
+        try:
+            if not self.open.is_set():
+                self.waiting.set()
+                assert self.open.wait(30)
+            return super().encode(*args, **kwargs)
+        finally:
+            self.within -= 1
 
 
 @pytest.fixture(scope="module")
@@ -67,15 +75,21 @@ def made(response: Any) -> str:
     return str(response.headers["location"])
 
 
-def ended(client: TestClient, at: str) -> dict[str, Any]:
-    """The job at its end, as its events told it."""
+def last_told(client: TestClient, at: str) -> dict[str, Any]:
+    """The job at its end, as its events tell it."""
     with client.stream("GET", f"{at}/events") as stream:
         assert stream.headers["content-type"].startswith("text/event-stream")
         told = [json.loads(line.removeprefix("data: ")) for line in stream.iter_lines() if line.startswith("data: ")]
-    assert told[-1] == client.get(at).json()
     done = [job["progress"]["done"] for job in told]
     assert done == sorted(done), "progress does not go back"
     last: dict[str, Any] = told[-1]
+    return last
+
+
+def ended(client: TestClient, at: str) -> dict[str, Any]:
+    """The job at its end, which stays as it was told."""
+    last = last_told(client, at)
+    assert last == client.get(at).json()
     return last
 
 
@@ -132,7 +146,15 @@ def test_the_same_key_is_the_same_job(service: TestClient) -> None:
         problem(service.post(AT, json=ASK, headers={"Idempotency-Key": key}), 422)
 
 
-def test_a_running_job_is_cancelled_and_then_forgotten(service: TestClient, gate: Gate) -> None:
+def test_a_running_job_is_deleted_at_once(service: TestClient, gate: Gate, monkeypatch: pytest.MonkeyPatch) -> None:
+    watched, changes = Event(), jobs._changes
+
+    async def seen(*args: Any) -> AsyncIterator[str]:
+        async for event in changes(*args):
+            watched.set()
+            yield event
+
+    monkeypatch.setattr(jobs, "_changes", seen)
     gate.open.clear()
     gate.waiting.clear()
     try:
@@ -142,20 +164,58 @@ def test_a_running_job_is_cancelled_and_then_forgotten(service: TestClient, gate
         running = service.get(at).json()
         assert (running["status"], running["progress"]["step"], running["analysis"]) == ("running", "read", None)
         assert service.get(behind).json()["status"] == "queued"
-        assert service.delete(at).status_code == 204
-        assert service.get(at).json()["status"] == "cancelled"
-        assert service.delete(behind).status_code == 204
+        watching = Future[dict[str, Any]]()
+        Thread(target=lambda: watching.set_result(last_told(service, at))).start()
+        assert watched.wait(30)
+        for one in (at, behind):
+            assert service.delete(one).status_code == 204
+            problem(service.get(one), 404)
+        told = watching.result(30)
+        assert (told["status"], told["analysis"], told["progress"]["seconds_left"]) == ("cancelled", None, None)
     finally:
         gate.open.set()
     after = ended(service, made(service.post(AT, json=ASK | {"seed": 23})))
     assert after["status"] == "done"
     for one in (at, behind):
-        job = service.get(one).json()
-        assert (job["status"], job["analysis"], job["progress"]["seconds_left"]) == ("cancelled", None, None)
-        assert service.delete(one).status_code == 204
         problem(service.get(one), 404)
         problem(service.delete(one), 404)
         problem(service.get(f"{one}/events"), 404)
+
+
+def test_a_job_takes_turns_with_requests(service: TestClient, gate: Gate) -> None:
+    gate.open.clear()
+    gate.waiting.clear()
+    gate.most_within = 0
+    try:
+        at = made(service.post(AT, json=ASK | {"seed": 41}))
+        assert gate.waiting.wait(30)
+        answer = Future[Any]()
+        asked = {"target": "bank", "texts": RIVER}
+        Thread(target=lambda: answer.set_result(service.post("/v1/embeddings", json=asked))).start()
+        shared = service.app.state.services.shared  # type: ignore[attr-defined]
+        until = time.monotonic() + 30
+        while not (waits := shared.waiting()) and not answer.done() and gate.within < 2:
+            assert time.monotonic() < until
+            time.sleep(0.001)
+        assert waits == 1, "the job has the model"
+    finally:
+        gate.open.set()
+    assert answer.result(30).status_code == 200
+    assert ended(service, at)["status"] == "done"
+    assert gate.most_within == 1, "one has the model at a time"
+
+
+def test_each_api_key_has_idempotency_keys_of_its_own(make_client: MakeClient) -> None:
+    keys = {name: make(name) for name in ("alice", "bob")}
+    client = make_client(api_keys=tuple(kept for _, kept in keys.values()), run_jobs=False)
+
+    def job_of(name: str, **options: Any) -> str:
+        headers = {"Authorization": f"Bearer {keys[name][0]}", "Idempotency-Key": "k"}
+        return made(client.post(AT, json=ASK | options, headers=headers))
+
+    hers = job_of("alice")
+    assert job_of("bob", seed=1) not in (hers, job_of("alice"))
+    assert job_of("alice") == hers
 
 
 def test_what_was_forgotten_leaves_its_analysis(service: TestClient) -> None:

@@ -135,6 +135,7 @@ def test_the_description_is_whole(client: TestClient) -> None:
         "attributions",
         "sense-models",
         "jobs",
+        "lesson/exercise",
     }
     assert posts == {*(f"/v1/{name}" for name in asked), *edits}
     schemas = document["components"]["schemas"]

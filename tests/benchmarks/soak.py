@@ -6,7 +6,6 @@ python -m tests.benchmarks.soak --requests 20000 --clients 64
 from __future__ import annotations
 
 import argparse
-import asyncio
 import json
 import sys
 import tempfile
@@ -15,6 +14,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 import numpy as np
+import uvloop
 
 from analysis.catalogue import resolve
 from analysis.corpus import documents
@@ -85,7 +85,7 @@ def soak(n_requests: int, clients: int) -> Outcome:
             elif done > n_requests // 10 and done % 50 == 0:
                 outcome.most = max(outcome.most, server.rss())
 
-        outcome.seconds = asyncio.run(ask_all(server.port, requests, clients, answered))
+        outcome.seconds = uvloop.run(ask_all(server.port, requests, clients, answered))
     return outcome
 
 

@@ -19,6 +19,11 @@ def minilm() -> TransformerEncoder:
 
 
 @pytest.fixture(scope="session")
+def mpnet() -> TransformerEncoder:
+    return load(folder("mpnet"))
+
+
+@pytest.fixture(scope="session")
 def smollm2() -> TransformerEncoder:
     return load(folder("smollm2"))
 

@@ -58,10 +58,16 @@ def occurrences(texts: list[str]) -> tuple[Occurrence, ...]:
     return find(documents(texts), "bank").occurrences
 
 
-def test_vectors_layers_and_rows_equal_a_plain_call(encoder: TransformerEncoder) -> None:
+@pytest.mark.parametrize("context", [True, False])
+@pytest.mark.parametrize(("name", "way"), [("minilm", "Packed"), ("mpnet", "Packed"), ("smollm2", "Rows")])
+def test_vectors_layers_and_rows_equal_a_plain_call(
+    request: pytest.FixtureRequest, name: str, way: str, context: bool
+) -> None:
+    encoder: TransformerEncoder = request.getfixturevalue(name)
+    assert type(encoder._forward).__name__ == way
     found = occurrences(TEXTS)
     layers = range(encoder.info.layers + 1)
-    usages = encoder.encode(found, layers=layers, attention=True)
+    usages = encoder.encode(found, layers=layers, attention=True, context=context)
     for i, occurrence in enumerate(found):
         offsets, output = plain(encoder.info.name, occurrence.text)
         target = [t for t, (a, b) in enumerate(offsets) if a < occurrence.end and b > occurrence.start]
@@ -69,6 +75,9 @@ def test_vectors_layers_and_rows_equal_a_plain_call(encoder: TransformerEncoder)
         assert_near(usages.layers[i], hidden)
         last = output.last_hidden_state[0, target].mean(0).numpy()
         assert_near(usages.vectors[i], last)
+        others = [t for t, (a, b) in enumerate(offsets) if a < b and t not in target]
+        if context and others:
+            assert_near(usages.context[i], output.last_hidden_state[0, others].mean(0).numpy())
         rows = torch.stack(output.attentions)[:, 0][:, :, target].mean(2).numpy()
         for w, unit in enumerate(usages.words[i]):
             if not unit.special:

@@ -352,5 +352,15 @@ def test_help_needs_no_heavy_library() -> None:
 
 def test_help_names_every_command(run: Run) -> None:
     printed = run("--help")
-    for command in ("senses", "compare", "attention", "assign", "evaluate", "sense-models", "models", "serve"):
+    for command in (
+        "senses",
+        "compare",
+        "attention",
+        "assign",
+        "corpus",
+        "evaluate",
+        "sense-models",
+        "models",
+        "serve",
+    ):
         assert f" {command} " in printed

@@ -14,7 +14,17 @@ from hypothesis import strategies as st
 from numpy.typing import NDArray
 
 from analysis.corpus import documents
-from analysis.drivers.methods import FADED, METHODS, NAMES, STEPS, check_method, context_words, explain, passes
+from analysis.drivers.methods import (
+    FADED,
+    METHODS,
+    NAMES,
+    NEARLY_GONE,
+    STEPS,
+    check_method,
+    context_words,
+    explain,
+    passes,
+)
 from analysis.drivers.response import Response
 from analysis.errors import BadOption, UnsupportedModel
 from analysis.senses import induce, represent
@@ -208,6 +218,27 @@ def test_the_budget_goes_to_the_words_that_the_gates_rank_first(budget: int, see
     assert asked == found.passes(method="occlusion", budget=budget)
     # A text without a context costs nothing.
     assert asked == sum(3 + min(budget, n) for n in [2, *[5] * 7])
+
+
+def test_in_a_long_text_a_second_gradient_ranks_the_words_behind_the_first() -> None:
+    long = ["bank of a river where water and fish meet the shore at noon with cash", "my " * 9 + "bank loan money cash"]
+    found = case([*long, *RIVER, *MONEY])
+    attributions = found.explain(budget=4)
+    asked = sum(found.encoder.asked)
+    first = found.encoder.gradients(found.usages.occurrences, found.response.slope, path="gates", points=FADED)
+    for i in range(len(long)):
+        units = found.usages.words[i]
+        keys = context_words(found.usages, i)
+        order = keys[np.argsort(-first.effects[i][keys], kind="stable")]
+        n_top = -(-len(keys) // 10)
+        left = Perturbed(found.usages.occurrences[i], tuple(units[k].span for k in order[:n_top]))
+        second = found.encoder.gradients([left], found.response.take([i]).slope, path="gates", points=NEARLY_GONE)
+        (read,) = found.encoder.encode([left]).words
+        added = {unit.start: effect for unit, effect in zip(read, second.effects[0], strict=True) if not unit.special}
+        rest = sorted(order[n_top:], key=lambda k: -added[units[k].start])
+        expected = [units[k].start for k in (*order[:n_top], *rest)]
+        assert [attributions[i].words[k].start for k in attributions[i].ranking] == expected
+    assert asked == 2 * (6 + 1) + 12 * (3 + 4) == found.passes(method="occlusion", budget=4)
 
 
 def test_a_function_word_is_tried_only_where_no_other_stands_before_it() -> None:

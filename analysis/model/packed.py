@@ -1,0 +1,317 @@
+"""The arithmetic of BERT, RoBERTa and MPNet, over texts that stand one behind the other: nothing is padded.
+
+    x = norm(x + out(attend(qkv(x))));  x = norm(x + down(gelu(up(x))))     for each layer (Vaswani et al. 2017)
+
+All products but attention's own are over the S subwords of a batch at once; attention is over runs of texts of equal
+length, by torch's fused kernel, which never holds a matrix of weights. The target's row is computed from its own
+query; and where nobody asks for the context, the last layer is finished for the target's subwords only.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from itertools import groupby
+from typing import Any, NamedTuple
+
+import numpy as np
+import torch
+from torch import Tensor
+from torch.nn import functional
+
+from analysis.model.forward import Kept, Wanted, nothing, shares, stacked
+from analysis.model.reading import Reading
+from analysis.types import FloatArray, IntArray
+
+PART = 2048  # subwords of texts, repeated for each subword of their targets, that are held at once
+KNOWN = frozenset({"BertModel", "MPNetModel", "RobertaModel", "XLMRobertaModel"})
+
+
+class Linear(NamedTuple):
+    weight: Tensor  # (out, in)
+    bias: Tensor
+
+
+class Norm(NamedTuple):
+    weight: Tensor
+    bias: Tensor
+    epsilon: float
+
+    def __call__(self, states: Tensor) -> Tensor:
+        return functional.layer_norm(states, self.weight.shape, self.weight, self.bias, self.epsilon)
+
+
+class Layer(NamedTuple):
+    qkv: Linear
+    out: Linear
+    first: Norm
+    up: Linear
+    down: Linear
+    second: Norm
+
+
+class Run(NamedTuple):
+    """`texts` of `length` subwords each, which begin at `start` of the subwords of the batch."""
+
+    start: int
+    texts: int
+    length: int
+
+    @property
+    def rows(self) -> slice:
+        return slice(self.start, self.start + self.texts * self.length)
+
+
+class Laid(NamedTuple):
+    """B texts as one row of S subwords.
+
+    ids, positions (S);  runs of texts of equal length
+    target, context (B, S): weights whose product with the states is the mean over these subwords
+    """
+
+    ids: Tensor
+    positions: Tensor
+    runs: tuple[Run, ...]
+    target: Tensor
+    context: Tensor
+
+
+class Pieces(NamedTuple):
+    """The P subwords of the targets, each beside all of its text: S' subwords, S where each target is one subword.
+
+    at (P) where they are in the batch, places (P) in their texts;  shares (B, P) weights of their mean
+    keys (S') the subwords of their texts, None where they are S itself;  own (S') whose text it is;  runs of these
+    """
+
+    at: Tensor
+    places: tuple[int, ...]
+    shares: Tensor
+    keys: Tensor | None
+    own: Tensor
+    runs: tuple[Run, ...]
+
+    def parts(self) -> Iterator[tuple[Tensor, Any]]:
+        """`own` and what takes the `keys` out of S, at most PART at a time: a target may be as long as the window."""
+        for first in range(0, len(self.own), PART):
+            part = slice(first, first + PART)
+            yield self.own[part], part if self.keys is None else self.keys[part]
+
+
+class Packed:
+    """A `Forward`. The weights are the model's, whose queries, keys and values become views of one matrix a layer."""
+
+    size, subwords = 256, 512  # in a batch, at most: larger ones leave the processor's cache
+
+    def __init__(self, model: Any, window: int) -> None:
+        config = model.config
+        if type(model).__name__ not in KNOWN or config.hidden_act != "gelu" or getattr(config, "is_decoder", False):
+            raise ValueError("not one of the architectures known here")
+        self._embeddings, self._heads, self._device = model.embeddings, config.num_attention_heads, model.device
+        self._layers = [_layer(one) for one in model.encoder.layer]
+        norm = model.embeddings.LayerNorm
+        self._norm = Norm(norm.weight, norm.bias, norm.eps)
+        # MPNet adds to a score what the distance of the two positions says (Raffel et al. 2020): (1, H, T, T)
+        self._bias: Tensor | None = None
+        if hasattr(model.encoder, "compute_position_bias"):
+            with torch.inference_mode():
+                like = torch.empty((1, window, 1), device=model.device)
+                self._bias = model.encoder.compute_position_bias(like)
+
+    @torch.inference_mode()
+    def __call__(self, readings: Sequence[Reading], wanted: Wanted) -> Kept:
+        """Fastest where texts of equal length stand together."""
+        laid, width = self._lay(readings), self._norm.weight.shape[0]
+        pieces = self._pieces(readings) if wanted.attention or not wanted.context else None
+        states = self._embed(laid)
+        means, scores = {0: laid.target @ states} if 0 in wanted.layers else {}, []
+        for depth, layer in enumerate(self._layers, 1):
+            if depth == len(self._layers) and pieces is not None and not wanted.context:
+                states, score = self._last(layer, states, pieces)
+                scores.append(score)
+            else:
+                qkv = functional.linear(states, *layer.qkv)
+                if wanted.attention and pieces is not None:
+                    scores.append(self._scores(qkv[:, :width][pieces.at], qkv[:, width : 2 * width], pieces))
+                states = _finish(layer, self._attend(qkv, laid.runs), states)
+                if depth in wanted.layers or depth == len(self._layers):
+                    means[depth] = laid.target @ states
+        if pieces is not None and not wanted.context:
+            means[len(self._layers)] = pieces.shares @ states
+        return Kept(
+            vectors=means[len(self._layers)].cpu().numpy(),
+            context=(laid.context @ states).cpu().numpy() if wanted.context else nothing(len(readings)),
+            layers=stacked([means[layer] for layer in wanted.layers], len(readings)),
+            rows=self._rows(torch.stack(scores), pieces) if wanted.attention and pieces is not None else (),
+        )
+
+    @torch.inference_mode()
+    def whole(self, ids: IntArray) -> FloatArray:
+        """(L, H, T, T): the attention of one text, all of it."""
+        states = self._embed(self._lay([_without_target(ids)]))
+        length, width = states.shape
+        found = []
+        for layer in self._layers:
+            qkv = functional.linear(states, *layer.qkv)
+            query, key, value = qkv.view(length, 3, self._heads, -1).permute(1, 2, 0, 3)
+            scores = query @ key.transpose(1, 2) * (width // self._heads) ** -0.5
+            if self._bias is not None:
+                scores += self._bias[0, :, :length, :length]
+            found.append(scores.softmax(-1))
+            if layer is not self._layers[-1]:
+                states = _finish(layer, (found[-1] @ value).transpose(0, 1).reshape(length, width), states)
+        weights: FloatArray = torch.stack(found).cpu().numpy()
+        return weights
+
+    def _embed(self, laid: Laid) -> Tensor:
+        """(S, D)"""
+        parts = self._embeddings
+        states = functional.embedding(laid.ids, parts.word_embeddings.weight)
+        states = states + functional.embedding(laid.positions, parts.position_embeddings.weight)
+        if hasattr(parts, "token_type_embeddings"):
+            states += parts.token_type_embeddings.weight[0]
+        return self._norm(states)
+
+    def _attend(self, qkv: Tensor, runs: Sequence[Run]) -> Tensor:
+        """(S, 3D) -> (S, D): each head's values, mixed by its weights."""
+        mixed = []
+        for run in runs:
+            # (3, n, H, T, d)
+            split = qkv[run.rows].view(run.texts, run.length, 3, self._heads, -1).permute(2, 0, 3, 1, 4)
+            bias = None if self._bias is None else self._bias[:, :, : run.length, : run.length]
+            found = functional.scaled_dot_product_attention(split[0], split[1], split[2], bias)
+            mixed.append(found.transpose(1, 2).reshape(run.texts * run.length, -1))
+        return mixed[0] if len(mixed) == 1 else torch.cat(mixed)
+
+    def _scores(self, query: Tensor, key: Tensor, pieces: Pieces) -> Tensor:
+        """(S', H): the scores of the targets' queries (P, D) over the keys (S, D) of their own texts."""
+        parts = []
+        for own, keys in pieces.parts():
+            products = key[keys] * query.index_select(0, own)
+            parts.append(products.view(len(own), self._heads, -1).sum(-1))
+        score: Tensor = torch.cat(parts) * (query.shape[1] // self._heads) ** -0.5
+        if self._bias is not None:
+            lengths = [run.length for run in pieces.runs for _ in range(run.texts)]
+            places = zip(pieces.places, lengths, strict=True)
+            score += torch.cat([self._bias[0, :, place, :length].T for place, length in places])
+        return score
+
+    def _last(self, layer: Layer, states: Tensor, pieces: Pieces) -> tuple[Tensor, Tensor]:
+        """The last layer for the targets' subwords only: (P, D), and the scores of their attention (S', H)."""
+        width = states.shape[1]
+        key, value = functional.linear(states, layer.qkv.weight[width:], layer.qkv.bias[width:]).chunk(2, dim=1)
+        own = states[pieces.at]
+        query = functional.linear(own, layer.qkv.weight[:width], layer.qkv.bias[:width])
+        score = self._scores(query, key, pieces)
+        runs = [score[run.rows].view(run.texts, run.length, self._heads).softmax(1) for run in pieces.runs]
+        weights = torch.cat([run.view(-1, self._heads, 1) for run in runs])
+        mixed, first = torch.zeros_like(query), 0
+        for of, keys in pieces.parts():
+            weight = weights[first : first + len(of)]
+            first += len(of)
+            mixed.index_add_(0, of, (weight * value[keys].view(len(of), self._heads, -1)).view(len(of), width))
+        return _finish(layer, mixed, own), score
+
+    def _rows(self, scores: Tensor, pieces: Pieces) -> tuple[FloatArray, ...]:
+        """(L, S', H) -> for each text (L, H, T): the weights, mean over the target's subwords."""
+        weights: list[FloatArray] = []
+        for run in pieces.runs:
+            split = scores[:, run.rows].view(len(scores), run.texts, run.length, self._heads)
+            weights.extend(split.softmax(2).permute(1, 0, 3, 2).contiguous().cpu().numpy())
+        if pieces.keys is None:
+            return tuple(weights)
+        shares = pieces.shares.cpu().numpy()
+        return tuple(sum(share * weights[k] for k, share in enumerate(row) if share) for row in shares)
+
+    def _lay(self, readings: Sequence[Reading]) -> Laid:
+        starts = np.cumsum([0, *map(len, readings)])
+        target, context = np.zeros((2, len(readings), starts[-1]), dtype=np.float32)
+        for i, reading in enumerate(readings):
+            own = slice(starts[i], starts[i + 1])
+            target[i, own], context[i, own] = shares(reading.target), shares(reading.context)
+        return Laid(
+            self._tensor(np.concatenate([reading.ids for reading in readings])),
+            self._tensor(np.concatenate([self._positions(reading.ids) for reading in readings])),
+            _runs([len(reading) for reading in readings]),
+            self._tensor(target),
+            self._tensor(context),
+        )
+
+    def _pieces(self, readings: Sequence[Reading]) -> Pieces:
+        lengths = np.array([len(reading) for reading in readings])
+        starts = np.cumsum(lengths) - lengths
+        places = [np.flatnonzero(reading.target) for reading in readings]
+        counts = np.array([len(own) for own in places])
+        of = np.repeat(np.arange(len(readings)), counts)  # (P) the text of each
+        alone = bool((counts == 1).all())
+        return Pieces(
+            self._tensor(np.concatenate(places) + starts[of]),
+            tuple(np.concatenate(places).tolist()),
+            self._tensor(((of == np.arange(len(readings))[:, None]) / counts[:, None]).astype(np.float32)),
+            None if alone else self._tensor(np.concatenate([starts[i] + np.arange(lengths[i]) for i in of])),
+            self._tensor(np.repeat(np.arange(len(of)), lengths[of])),
+            _runs(lengths[of].tolist()),
+        )
+
+    def _tensor(self, array: Any) -> Tensor:
+        return torch.from_numpy(array).to(self._device)
+
+    def _positions(self, ids: IntArray) -> IntArray:
+        """RoBERTa and MPNet begin to count behind the padding's row, and do not count padding."""
+        padding = getattr(self._embeddings, "padding_idx", None)
+        if padding is None:
+            return np.arange(len(ids))
+        counted = ids != padding
+        positions: IntArray = np.cumsum(counted) * counted + padding
+        return positions
+
+
+def _layer(one: Any) -> Layer:
+    attention, mpnet = one.attention, hasattr(one.attention, "attn")
+    within = attention.attn if mpnet else attention.self
+    three = (within.q, within.k, within.v) if mpnet else (within.query, within.key, within.value)
+    return Layer(
+        qkv=_joined(three),
+        out=_linear(within.o if mpnet else attention.output.dense),
+        first=_norm(attention.LayerNorm if mpnet else attention.output.LayerNorm),
+        up=_linear(one.intermediate.dense),
+        down=_linear(one.output.dense),
+        second=_norm(one.output.LayerNorm),
+    )
+
+
+def _joined(parts: Sequence[Any]) -> Linear:
+    """One matrix for all parts, whose own become views of it, so that no weight is held twice."""
+    weight, bias = torch.cat([part.weight for part in parts]), torch.cat([part.bias for part in parts])
+    for part, rows, entries in zip(parts, weight.chunk(len(parts)), bias.chunk(len(parts)), strict=True):
+        part.weight.data, part.bias.data = rows, entries
+    return Linear(weight, bias)
+
+
+def _linear(module: Any) -> Linear:
+    return Linear(module.weight, module.bias)
+
+
+def _norm(module: Any) -> Norm:
+    return Norm(module.weight, module.bias, module.eps)
+
+
+def _finish(layer: Layer, mixed: Tensor, states: Tensor) -> Tensor:
+    """What follows attention: (R, D) mixed values and (R, D) the states they are added to -> (R, D)."""
+    # A product is added to what stands there at no cost: so the bias and the states stand there already.
+    states = layer.first(torch.add(states, layer.out.bias).addmm_(mixed, layer.out.weight.T))
+    wide = functional.linear(states, *layer.up)
+    torch.ops.aten.gelu_(wide)  # in place: the largest of all arrays here
+    return layer.second(torch.add(states, layer.down.bias).addmm_(wide, layer.down.weight.T))
+
+
+def _runs(lengths: Sequence[int]) -> tuple[Run, ...]:
+    runs, start = [], 0
+    for length, alike in groupby(lengths):
+        run = Run(start, len(list(alike)), length)
+        runs.append(run)
+        start = run.rows.stop
+    return tuple(runs)
+
+
+def _without_target(ids: IntArray) -> Reading:
+    none = np.zeros(len(ids), dtype=bool)
+    return Reading(ids, (), np.zeros(len(ids), dtype=np.int64), none, none)

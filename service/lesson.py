@@ -10,7 +10,7 @@ from anyio import CapacityLimiter, to_thread
 
 from analysis.lesson import MODEL, Heads, PartName
 from analysis.types import Encoder
-from service.encoders import ModelUnavailable
+from service.store import NotFound
 
 
 class Lesson:
@@ -43,10 +43,10 @@ def _failed(task: asyncio.Task[Any]) -> bool:
 
 
 def shown_model(encoders: Mapping[str, Encoder]) -> Heads:
-    """The model whose queries and keys are shown, loaded if need be. Raises ModelUnavailable."""
+    """The model whose queries and keys are shown, loaded if need be. Raises NotFound."""
     encoder = encoders.get(MODEL)
     if not isinstance(encoder, Heads):
-        raise ModelUnavailable(
+        raise NotFound(
             f"the lesson shows the attention of the model {MODEL!r}, which this service has not",
             remedy=f"whoever runs the service can add {MODEL} to POLYSEME_MODELS",
         )

@@ -53,7 +53,7 @@ async def cost(kept: Kept) -> Cost:
     return found
 
 
-@router.get("/variants", responses=documented(503))
+@router.get("/variants", responses=documented(404, 503))
 async def variants(kept: Kept) -> Variants:
     """The three kinds of attention on one sentence, over a real model's queries and keys: what each gives up."""
     found: Variants = await kept.part("variants")

@@ -61,9 +61,9 @@ def test_the_parts_are_listed_and_then_measured(client: TestClient) -> None:
 
 
 def test_without_the_model_its_part_says_so_and_the_page_is_there(client: TestClient) -> None:
-    told = problem(client.get("/v1/lesson/variants"), 503)
+    told = problem(client.get("/v1/lesson/variants"), 404)
     assert "POLYSEME_MODELS" in told["remedy"]
-    problem(client.get("/view/lesson/variants"), 503)
+    problem(client.get("/view/lesson/variants"), 404)
     assert client.get("/lesson").status_code == 200
 
 

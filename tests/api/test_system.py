@@ -133,6 +133,7 @@ def test_the_description_is_whole(client: TestClient) -> None:
         "embeddings",
         "openai/embeddings",
         "attributions",
+        "disambiguate",
         "sense-models",
         "jobs",
         "lesson/exercise",

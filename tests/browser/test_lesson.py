@@ -217,6 +217,7 @@ def test_what_fails_says_so_and_can_be_tried_again(look: Look, lesson: Any) -> N
     assert not section.get_by_role("alert").is_visible()
 
 
+@pytest.mark.slow
 def test_a_service_without_the_model_shows_the_rest(look: Look) -> None:
     key, kept = keys.make("alice")
     settings = Settings(model="fake", api_keys=(kept,))

@@ -28,7 +28,7 @@ def smollm2() -> TransformerEncoder:
     return load(folder("smollm2"))
 
 
-@pytest.fixture(scope="session", params=["minilm", "smollm2"])
+@pytest.fixture(scope="session", params=["minilm", pytest.param("smollm2", marks=pytest.mark.slow)])
 def encoder(request: pytest.FixtureRequest) -> TransformerEncoder:
     loaded: TransformerEncoder = request.getfixturevalue(request.param)
     return loaded

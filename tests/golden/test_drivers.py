@@ -121,6 +121,7 @@ def _towards_money(vectors: np.ndarray, context: np.ndarray, which: np.ndarray) 
     return value.astype(np.float32), np.zeros_like(vectors), np.zeros_like(context)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("method", METHODS)
 def test_a_decoder_is_explained_by_every_method_it_can_serve(smollm2: TransformerEncoder, method: str) -> None:
     found = case(smollm2)

@@ -59,7 +59,10 @@ def occurrences(texts: list[str]) -> tuple[Occurrence, ...]:
 
 
 @pytest.mark.parametrize("context", [True, False])
-@pytest.mark.parametrize(("name", "way"), [("minilm", "Packed"), ("mpnet", "Packed"), ("smollm2", "Rows")])
+@pytest.mark.parametrize(
+    ("name", "way"),
+    [("minilm", "Packed"), ("mpnet", "Packed"), pytest.param("smollm2", "Rows", marks=pytest.mark.slow)],
+)
 def test_vectors_layers_and_rows_equal_a_plain_call(
     request: pytest.FixtureRequest, name: str, way: str, context: bool
 ) -> None:

@@ -35,6 +35,7 @@ def run(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> 
     return invoke
 
 
+@pytest.mark.slow
 def test_the_whole_lesson_without_its_model(run: Run) -> None:
     told = json.loads(run("--quick", "--json", "-"))
     assert list(told) == ["paths", "parallel", "cost", "masking", "cross", "exercise", "missing"]

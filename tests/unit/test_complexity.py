@@ -254,8 +254,17 @@ def test_what_cheaper_attention_gives_up(shown: Variants) -> None:
 def test_a_model_that_adds_positions_to_its_scores_is_refused(minilm: Any) -> None:
     from analysis.model.heads import queries_keys
 
-    ids = torch.tensor([[101, 2924, 102]])
-    output = minilm._model(input_ids=ids, output_hidden_states=True, output_attentions=True)
-    output.attentions = tuple(weights.flip(-1) for weights in output.attentions)
+    class Positioned(torch.nn.Module):
+        """Its attention is not the softmax of its queries and keys."""
+
+        def __init__(self) -> None:
+            super().__init__()
+            self.inner, self.device = minilm._model, minilm._model.device
+
+        def forward(self, **asked: Any) -> Any:
+            output = self.inner(**asked)
+            output.attentions = tuple(weights.flip(-1) for weights in output.attentions)
+            return output
+
     with pytest.raises(UnsupportedModel, match="'other'"):
-        queries_keys(minilm._model, output, "other")
+        queries_keys(Positioned(), np.array([101, 2924, 102]), "other")

@@ -213,7 +213,7 @@ def test_the_margin_is_that_over_the_runner_up_by_a_plain_loop() -> None:
         assert usage.margin == pytest.approx(whole_[own] - whole_[rival], abs=1e-4)
         assert usage.drivers
         for driver in usage.drivers:
-            read = encoder.encode([Perturbed(found.occurrences[i], (Span(driver.start, driver.end),))])
+            read = encoder.encode([Perturbed(found.usages.occurrences[i], (Span(driver.start, driver.end),))])
             without = chances(i, represent(read.vectors, read.context)[0].astype(float))
             assert driver.effect == pytest.approx(whole_[own] - without[own], abs=2e-4)
             lead = whole_[own] - whole_[rival] - (without[own] - without[rival])
@@ -426,7 +426,7 @@ def test_the_arrays_behind_the_analysis_agree_with_it() -> None:
     found = induced(FakeEncoder(), documents(TEXTS), "bank", QUICK)
     names = [found.model.senses[k] for k in found.assignment.sense]
     assert names == [usage.sense for usage in found.analysis.usages]
-    assert [use.text for use in found.occurrences] == TEXTS
+    assert [use.text for use in found.usages.occurrences] == TEXTS
     np.testing.assert_allclose(np.linalg.norm(found.represented, axis=1), 1, rtol=1e-5)
 
 

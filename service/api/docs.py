@@ -58,7 +58,11 @@ def as_3_0(document: Any) -> Any:
         return [as_3_0(item) for item in document]
     if not isinstance(document, dict):
         return document
-    made = {key: as_3_0(value) for key, value in document.items()}
+    # An example is a value, not a schema, whatever its fields are called.
+    made = {
+        key: value if key == "example" or (key == "examples" and isinstance(value, list)) else as_3_0(value)
+        for key, value in document.items()
+    }
     if "openapi" in made:
         made["openapi"] = "3.0.3"
     if {"type": "null"} in document.get("anyOf", []):

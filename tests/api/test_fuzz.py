@@ -52,6 +52,7 @@ def described() -> Any:
         Settings(model="fake", max_body_bytes=100_000),
         encoders={"fake": FakeEncoder(), "causal": FakeEncoder(causal=True)},
         store=Store("sqlite://"),
+        quick_lesson=True,
     )
     document = app.openapi()
     for path in document["paths"].values():

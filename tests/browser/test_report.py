@@ -207,8 +207,10 @@ def test_the_colours_follow_the_reader_and_paper_is_white(opened: Opened) -> Non
 
 
 def test_axe_finds_nothing(page: Page) -> None:
-    tags = ["wcag2a", "wcag2aa", "wcag21a", "wcag21aa", "wcag22aa"]
-    found = Axe().run(page, options={"runOnly": {"type": "tag", "values": tags}, "resultTypes": ["violations"]})
+    tags = ["wcag2a", "wcag2aa", "wcag21a", "wcag21aa", "wcag22aa", "best-practice"]
+    chosen = {"type": "tag", "values": tags}
+    rules = {"region": {"enabled": False}}  # Vega hangs its tooltip beside the landmarks
+    found = Axe().run(page, options={"runOnly": chosen, "rules": rules, "resultTypes": ["violations"]})
     assert found.violations_count == 0, found.generate_report()
 
 

@@ -50,8 +50,8 @@ def embed(
         kept.update(names)
     progress(sum(key in kept for key in keys))
     new = {key: o for key, o in zip(keys, occurrences, strict=True) if key not in kept}
-    # By length, so that a batch pads little; the key makes the order one whatever the order asked for.
-    order = sorted(new, key=lambda key: (len(new[key].text), key))
+    # By length, so that a batch pads little, and text by text; the key makes the order one whatever was asked for.
+    order = sorted(new, key=lambda key: (len(new[key].text), new[key].text, key))
     copies = np.bincount(row_of, minlength=len(place))
     for first in range(0, len(order), CHUNK):
         names = order[first : first + CHUNK]

@@ -21,7 +21,6 @@ from safetensors import SafetensorError
 from analysis.attention import pool, pool_keys
 from analysis.catalogue import ModelFolder
 from analysis.errors import BadOption, UnsupportedModel
-from analysis.model.batches import batches
 from analysis.model.forward import Forward, Plain, Wanted, forward_of, nothing
 from analysis.model.gradients import along, takes_scores
 from analysis.model.heads import queries_keys
@@ -165,13 +164,12 @@ class TransformerEncoder:
         Raises BadText, with the text's place in the list, for an empty text, or one beyond the window.
         """
         laid = self._layout.sentences(texts)
-        lengths = [len(reading) for reading in laid]
         vectors = np.zeros((len(laid), self.info.width), dtype=np.float32)
-        for batch in batches(lengths, self._forward.size, self._forward.subwords):
+        for batch in self._forward.batches(laid):
             vectors[batch] = self._forward([laid[i] for i in batch], Wanted()).vectors
             progress(len(batch))
         vectors /= np.linalg.norm(vectors, axis=1, keepdims=True)
-        return Sentences(vectors, np.array(lengths, dtype=np.int64))
+        return Sentences(vectors, np.array([len(reading) for reading in laid], dtype=np.int64))
 
     def gradients(
         self,
@@ -266,7 +264,7 @@ class TransformerEncoder:
         context = np.zeros((n, width), dtype=np.float32) if wanted.context else nothing(n)
         kept = np.zeros((n, len(wanted.layers), width), dtype=np.float32) if wanted.layers else None
         rows: list[FloatArray] = [np.empty(0, dtype=np.float32)] * n
-        for batch in batches([len(reading) for reading in todo], self._forward.size, self._forward.subwords):
+        for batch in self._forward.batches(todo):
             found = self._forward([todo[i] for i in batch], wanted)
             vectors[batch], context[batch] = found.vectors, found.context
             if kept is not None:

@@ -9,14 +9,14 @@ Three ways, the first that the model can go and that agrees with the last one (`
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any, NamedTuple, Protocol
 
 import numpy as np
 import torch
 
-from analysis.model.batches import BATCH_SIZE, BATCH_SUBWORDS
+from analysis.model.batches import batches
 from analysis.model.reading import Reading
 from analysis.types import FloatArray, IntArray
 
@@ -46,10 +46,9 @@ class Kept:
 
 
 class Forward(Protocol):
-    """`size` readings of `subwords` in all are best read together, those of near-equal length."""
+    """`batches` says which readings, by their indices, are best read together: those of near-equal length."""
 
-    size: int
-    subwords: int
+    def batches(self, readings: Sequence[Reading]) -> Iterator[list[int]]: ...
 
     def __call__(self, readings: Sequence[Reading], wanted: Wanted) -> Kept: ...
 
@@ -69,10 +68,11 @@ class Padded(NamedTuple):
 class Plain:
     """transformers as it is, with eager attention."""
 
-    size, subwords = BATCH_SIZE, BATCH_SUBWORDS
-
     def __init__(self, model: Any, pad: int) -> None:
         self._model, self._pad = model, pad
+
+    def batches(self, readings: Sequence[Reading]) -> Iterator[list[int]]:
+        return batches([len(reading) for reading in readings])
 
     def __call__(self, readings: Sequence[Reading], wanted: Wanted) -> Kept:
         batch = padded(readings, self._pad, self._model.device)

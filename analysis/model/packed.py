@@ -1,4 +1,5 @@
-"""The arithmetic of BERT, RoBERTa and MPNet, over texts that stand one behind the other: nothing is padded.
+"""The arithmetic of BERT, RoBERTa and MPNet, over texts that stand one behind the other: nothing is padded, and a text
+with several targets stands there once.
 
     x = norm(x + out(attend(qkv(x))));  x = norm(x + down(gelu(up(x))))     for each layer (Vaswani et al. 2017)
 
@@ -18,10 +19,12 @@ import torch
 from torch import Tensor
 from torch.nn import functional
 
+from analysis.model.batches import batches
 from analysis.model.forward import Kept, Wanted, nothing, shares, stacked
 from analysis.model.reading import Reading
 from analysis.types import FloatArray, IntArray
 
+SIZE, SUBWORDS = 256, 512  # of the texts in a batch, at most: larger ones leave the processor's cache
 PART = 2048  # subwords of texts, repeated for each subword of their targets, that are held at once
 KNOWN = frozenset({"BertModel", "MPNetModel", "RobertaModel", "XLMRobertaModel"})
 
@@ -62,12 +65,14 @@ class Run(NamedTuple):
 
 
 class Laid(NamedTuple):
-    """B texts as one row of S subwords.
+    """B readings of at most B texts, the texts as one row of S subwords.
 
-    ids, positions (S);  runs of texts of equal length
+    starts, lengths: of each reading's text in the row (B);  ids, positions (S);  runs of texts of equal length
     target, context (B, S): weights whose product with the states is the mean over these subwords
     """
 
+    starts: IntArray
+    lengths: IntArray
     ids: Tensor
     positions: Tensor
     runs: tuple[Run, ...]
@@ -76,10 +81,11 @@ class Laid(NamedTuple):
 
 
 class Pieces(NamedTuple):
-    """The P subwords of the targets, each beside all of its text: S' subwords, S where each target is one subword.
+    """The P subwords of the targets, each beside all of its text: S' subwords.
 
     at (P) where they are in the batch, places (P) in their texts;  shares (B, P) weights of their mean
-    keys (S') the subwords of their texts, None where they are S itself;  own (S') whose text it is;  runs of these
+    keys (S') the subwords of their texts, None where they are S itself, each text with one target of one subword
+    own (S') whose text it is;  runs of these
     """
 
     at: Tensor
@@ -99,8 +105,6 @@ class Pieces(NamedTuple):
 class Packed:
     """A `Forward`. The weights are the model's, whose queries, keys and values become views of one matrix a layer."""
 
-    size, subwords = 256, 512  # in a batch, at most: larger ones leave the processor's cache
-
     def __init__(self, model: Any, window: int) -> None:
         config = model.config
         if type(model).__name__ not in KNOWN or config.hidden_act != "gelu" or getattr(config, "is_decoder", False):
@@ -116,11 +120,20 @@ class Packed:
                 like = torch.empty((1, window, 1), device=model.device)
                 self._bias = model.encoder.compute_position_bias(like)
 
+    def batches(self, readings: Sequence[Reading]) -> Iterator[list[int]]:
+        """See `Forward`; the readings of one text stand together, and cost as much as one of them."""
+        of_text: dict[bytes, list[int]] = {}
+        for i, reading in enumerate(readings):
+            of_text.setdefault(reading.ids.tobytes(), []).append(i)
+        groups = [own[first : first + SIZE] for own in of_text.values() for first in range(0, len(own), SIZE)]
+        for chosen in batches([len(readings[own[0]]) for own in groups], SIZE, SUBWORDS):
+            yield [i for k in chosen for i in groups[k]]
+
     @torch.inference_mode()
     def __call__(self, readings: Sequence[Reading], wanted: Wanted) -> Kept:
         """Fastest where texts of equal length stand together."""
         laid, width = self._lay(readings), self._norm.weight.shape[0]
-        pieces = self._pieces(readings) if wanted.attention or not wanted.context else None
+        pieces = self._pieces(readings, laid) if wanted.attention or not wanted.context else None
         states = self._embed(laid)
         means, scores = {0: laid.target @ states} if 0 in wanted.layers else {}, []
         for depth, layer in enumerate(self._layers, 1):
@@ -222,33 +235,39 @@ class Packed:
         return tuple(sum(share * weights[k] for k, share in enumerate(row) if share) for row in shares)
 
     def _lay(self, readings: Sequence[Reading]) -> Laid:
-        starts = np.cumsum([0, *map(len, readings)])
-        target, context = np.zeros((2, len(readings), starts[-1]), dtype=np.float32)
+        ids = [reading.ids.tobytes() for reading in readings]
+        texts = dict(zip(ids, readings, strict=True))
+        lengths = [len(text) for text in texts.values()]
+        start_of = dict(zip(texts, np.cumsum([0, *lengths]).tolist(), strict=False))
+        starts = np.array([start_of[own] for own in ids])
+        target, context = np.zeros((2, len(readings), sum(lengths)), dtype=np.float32)
         for i, reading in enumerate(readings):
-            own = slice(starts[i], starts[i + 1])
+            own = slice(starts[i], starts[i] + len(reading))
             target[i, own], context[i, own] = shares(reading.target), shares(reading.context)
         return Laid(
-            self._tensor(np.concatenate([reading.ids for reading in readings])),
-            self._tensor(np.concatenate([self._positions(reading.ids) for reading in readings])),
-            _runs([len(reading) for reading in readings]),
+            starts,
+            np.array([len(reading) for reading in readings]),
+            self._tensor(np.concatenate([text.ids for text in texts.values()])),
+            self._tensor(np.concatenate([self._positions(text.ids) for text in texts.values()])),
+            _runs(lengths),
             self._tensor(target),
             self._tensor(context),
         )
 
-    def _pieces(self, readings: Sequence[Reading]) -> Pieces:
-        lengths = np.array([len(reading) for reading in readings])
-        starts = np.cumsum(lengths) - lengths
+    def _pieces(self, readings: Sequence[Reading], laid: Laid) -> Pieces:
         places = [np.flatnonzero(reading.target) for reading in readings]
         counts = np.array([len(own) for own in places])
-        of = np.repeat(np.arange(len(readings)), counts)  # (P) the text of each
-        alone = bool((counts == 1).all())
+        of = np.repeat(np.arange(len(readings)), counts)  # (P) the reading of each
+        starts, lengths = laid.starts[of], laid.lengths[of]
+        keys = np.concatenate([start + np.arange(length) for start, length in zip(starts, lengths, strict=True)])
+        alone = len(of) == len(readings) and np.array_equal(keys, np.arange(len(laid.ids)))
         return Pieces(
-            self._tensor(np.concatenate(places) + starts[of]),
+            self._tensor(np.concatenate(places) + starts),
             tuple(np.concatenate(places).tolist()),
             self._tensor(((of == np.arange(len(readings))[:, None]) / counts[:, None]).astype(np.float32)),
-            None if alone else self._tensor(np.concatenate([starts[i] + np.arange(lengths[i]) for i in of])),
-            self._tensor(np.repeat(np.arange(len(of)), lengths[of])),
-            _runs(lengths[of].tolist()),
+            None if alone else self._tensor(keys),
+            self._tensor(np.repeat(np.arange(len(of)), lengths)),
+            _runs(lengths.tolist()),
         )
 
     def _tensor(self, array: Any) -> Tensor:

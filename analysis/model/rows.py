@@ -7,7 +7,7 @@ torch's fused kernel, which never holds the matrix, and beside it computes the t
 from __future__ import annotations
 
 import copy
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from contextvars import ContextVar
 from typing import Any, NamedTuple
 
@@ -15,7 +15,7 @@ import torch
 from transformers import AttentionInterface, AttentionMaskInterface
 from transformers.masking_utils import eager_mask
 
-from analysis.model.batches import BATCH_SIZE, BATCH_SUBWORDS
+from analysis.model.batches import batches
 from analysis.model.forward import Kept, Wanted, kept, padded
 from analysis.model.reading import Reading
 
@@ -38,8 +38,6 @@ _targets: ContextVar[_Targets | None] = ContextVar("targets", default=None)
 class Rows:
     """A twin of the model, with the same weights, that attends by `attend`."""
 
-    size, subwords = BATCH_SIZE, BATCH_SUBWORDS
-
     def __init__(self, model: Any, pad: int) -> None:
         AttentionInterface.register(NAME, attend)
         AttentionMaskInterface.register(NAME, eager_mask)
@@ -47,6 +45,9 @@ class Rows:
         self._twin.set_attn_implementation(NAME)
         self._twin.config.use_cache = False
         self._depth, self._pad = model.config.num_hidden_layers, pad
+
+    def batches(self, readings: Sequence[Reading]) -> Iterator[list[int]]:
+        return batches([len(reading) for reading in readings])
 
     def __call__(self, readings: Sequence[Reading], wanted: Wanted) -> Kept:
         batch = padded(readings, self._pad, self._twin.device)

@@ -28,7 +28,6 @@ from analysis.assemble import Options
 from analysis.catalogue import resolve
 from analysis.corpus import read_file
 from analysis.evaluation.induction_sets import coarsewsd20
-from analysis.model.batches import batches
 from analysis.model.encoder import load
 from analysis.model.forward import Wanted
 from analysis.pipeline import analyse
@@ -144,7 +143,7 @@ def arithmetic(name: str, asked: argparse.Namespace) -> Iterator[Line]:
     """The model's forward passes alone, against the products of matrices in them and against one of 2048 x 2048."""
     encoder, chosen = load(resolve(name, Settings().home)), usages(asked.data, asked.usages)
     laid, forward = encoder._lay_out(chosen), encoder._forward
-    rows = list(batches([len(reading) for reading in laid], forward.size, forward.subwords))
+    rows = list(forward.batches(laid))
     own, operations = products(encoder, [[len(laid[i]) for i in batch] for batch in rows])
     large, large_operations = square()
 

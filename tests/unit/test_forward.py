@@ -45,8 +45,8 @@ WAYS = {
 
 
 def uses() -> list[Occurrence]:
-    found = find(documents(TEXTS), "bank").occurrences
-    return [*found, *find(documents(TEXTS), "riverbank").occurrences]
+    """Several of a text's words too, and apart from one another."""
+    return [use for word in ("bank", "riverbank", "river", "the") for use in find(documents(TEXTS), word).occurrences]
 
 
 @pytest.mark.parametrize("kind", WAYS)
@@ -138,7 +138,7 @@ class Counted:
     """A forward pass that counts the readings it is given."""
 
     def __init__(self, forward: Forward) -> None:
-        self.forward, self.size, self.subwords, self.readings = forward, forward.size, forward.subwords, 0
+        self.forward, self.batches, self.readings = forward, forward.batches, 0
 
     def __call__(self, readings: Sequence[Reading], wanted: Wanted) -> Kept:
         self.readings += len(readings)
@@ -170,6 +170,17 @@ def test_batches_hold_every_reading_once_and_near_equal_lengths() -> None:
         assert len(batch) * max(lengths[i] for i in batch) <= 256 or len(batch) == 1
     ends = [lengths[batch[-1]] for batch in found]
     assert all(max(lengths[i] for i in batch) <= end for batch, end in zip(found[1:], ends, strict=False))
+
+
+def test_the_readings_of_one_text_are_one_text_of_a_batch() -> None:
+    encoder, text = tiny("mpnet"), "the bank of the river by my money"
+    laid = encoder._lay_out(
+        [use for word in ("bank", "river", "money") for use in find(documents([text]), word).occurrences]
+    )
+    assert [sorted(batch) for batch in encoder._forward.batches(laid)] == [[0, 1, 2]]
+    assert len(encoder._forward._lay(laid).ids) == len(laid[0])
+    many = laid * 200
+    assert sorted(i for batch in encoder._forward.batches(many) for i in batch) == list(range(600))
 
 
 def test_a_device_that_is_not_there_is_refused() -> None:

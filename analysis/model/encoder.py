@@ -16,11 +16,11 @@ from typing import Any
 import numpy as np
 import torch
 import transformers
-from safetensors import SafetensorError
 
 from analysis.attention import pool, pool_keys
 from analysis.catalogue import ModelFolder
 from analysis.errors import BadOption, UnsupportedModel
+from analysis.model.files import first_line, read_files
 from analysis.model.forward import Forward, Plain, Wanted, forward_of, nothing
 from analysis.model.gradients import along, takes_scores
 from analysis.model.heads import queries_keys
@@ -68,19 +68,7 @@ def load(folder: ModelFolder, *, device: str = "auto", threads: int = 0) -> Tran
     logging: Any = transformers.logging
     logging.set_verbosity_error()
     logging.disable_progress_bar()
-    where: dict[str, Any] = {"local_files_only": True, "trust_remote_code": False}
-    if folder.weights.endswith(".gguf"):
-        where["gguf_file"] = folder.weights
-    try:
-        tokenizer = transformers.AutoTokenizer.from_pretrained(folder.path, **where)
-        model = transformers.AutoModel.from_pretrained(
-            folder.path, use_safetensors=True, dtype=torch.float32, attn_implementation="eager", **where
-        )
-    except (OSError, ValueError, KeyError, ImportError, SafetensorError) as error:
-        raise UnsupportedModel(
-            f"transformers cannot read the model in {folder.path}: {_first_line(error)}",
-            remedy="give an encoder or decoder that transformers knows, with its config.json and tokenizer",
-        ) from error
+    tokenizer, model = read_files(folder)
     if not tokenizer.is_fast:
         raise UnsupportedModel(
             f"the model {folder.name!r} has no fast tokenizer, so its subwords have no offsets",
@@ -325,7 +313,7 @@ def _device(name: str) -> torch.device:
         torch.empty(0, device=device)
     except (RuntimeError, AssertionError, NotImplementedError) as error:
         raise BadOption(
-            f"there is no device {name!r} here: {_first_line(error)}",
+            f"there is no device {name!r} here: {first_line(error)}",
             remedy="give auto, cpu, or cuda on a machine that has one",
             where=("device",),
         ) from error
@@ -373,7 +361,3 @@ def _window(model: Any, tokenizer: Any) -> int:
             # Tables that keep a padding row begin to count behind it (RoBERTa, MPNet).
             limits.append(module.num_embeddings - (0 if module.padding_idx is None else module.padding_idx + 1))
     return min(limits)
-
-
-def _first_line(error: Exception) -> str:
-    return (str(error).strip() or type(error).__name__).splitlines()[0][:200]

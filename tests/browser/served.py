@@ -19,7 +19,8 @@ from service.settings import Settings
 def serving(folder: Path, **settings: str) -> Iterator[str]:
     """Its address. `settings` are environment variables without their prefix; the log is `folder`/log."""
     folder.mkdir(parents=True, exist_ok=True)
-    (folder / "models").symlink_to(Settings().home / "models")
+    for part in ("models", "lexicon"):
+        (folder / part).symlink_to(Settings().home / part)
     with socket.socket() as free:
         free.bind(("127.0.0.1", 0))
         port = free.getsockname()[1]

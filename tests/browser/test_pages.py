@@ -221,6 +221,10 @@ def shows(page: Page, found: Any) -> None:
         for driver in sense["drivers"][:5]:
             assert driver["word"] in told
             assert f"{driver['effect']:+.3f}, {driver['support']}×" in told
+        for entry in (sense["lexicon"] or ())[:1]:
+            assert f"In WordNet {entry['synset']} ({entry['score']:.2f}): {entry['gloss']}" in told
+    if (Settings().home / "lexicon").exists():
+        assert any(sense["lexicon"] for sense in found["senses"])
     sizes = page.evaluate("[...document.querySelectorAll('[data-size]')].map(part => +part.dataset.size)")
     assert sum(sizes) == len(usages)
     rows = page.locator("tr.usage")

@@ -1,6 +1,8 @@
 """The real models against a plain transformers call: the hardest claims, within 1e-5."""
 
+import shutil
 from functools import cache
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -9,9 +11,10 @@ import torch
 from transformers import AutoModel, AutoTokenizer
 
 from analysis.attention import by_word
+from analysis.catalogue import resolve
 from analysis.corpus import documents
 from analysis.errors import BadText, UnsupportedModel
-from analysis.model.encoder import TransformerEncoder
+from analysis.model.encoder import TransformerEncoder, load
 from analysis.text import find
 from analysis.types import FloatArray, Occurrence, Perturbed, Span
 from tests.golden.conftest import folder
@@ -201,3 +204,22 @@ def test_the_last_layer_by_number_is_the_last_hidden_state(encoder: TransformerE
     usages = encoder.encode(occurrences, layers=[encoder.info.layers])
     assert usages.layers is not None
     np.testing.assert_array_equal(usages.layers[:, 0], usages.vectors)
+
+
+@pytest.mark.slow
+def test_a_gguf_file_is_taken_apart_once(tmp_path: Path) -> None:
+    original = folder("smollm2")
+    shutil.copytree(original.path, tmp_path / "models" / "smollm2")
+    gguf = resolve("smollm2", tmp_path)
+    found = occurrences(TEXTS[:2])
+    expected = load(gguf).encode(found).vectors
+    (kept,) = (tmp_path / "models").glob(".smollm2-*")
+    (gguf.path / gguf.weights).write_bytes(b"")
+    assert (load(gguf).encode(found).vectors == expected).all()
+    (kept / "model.safetensors").write_bytes(b"no weights")
+    with pytest.raises(UnsupportedModel):
+        load(gguf)
+    shutil.copy(original.path / original.weights, gguf.path)
+    assert (load(gguf).encode(found).vectors == expected).all()
+    assert [path.name for path in (tmp_path / "models").glob(".smollm2-*")] == [kept.name]
+    assert (load(gguf).encode(found).vectors == expected).all()

@@ -1,0 +1,78 @@
+"""The tokenizer and the model of a folder, as transformers reads them.
+
+transformers takes half a minute to take a GGUF file apart, so of a pulled one what it made is kept beside the model:
+
+    HOME/models/.NAME-DIGEST/    config.json, model.safetensors (float32), tokenizer.json
+"""
+
+from __future__ import annotations
+
+import shutil
+import tempfile
+from contextlib import suppress
+from pathlib import Path
+from typing import Any
+
+import torch
+import transformers
+from safetensors import SafetensorError
+
+from analysis.catalogue import ModelFolder
+from analysis.errors import UnsupportedModel
+
+UNREADABLE = (OSError, ValueError, KeyError, ImportError, SafetensorError)
+
+
+def read_files(folder: ModelFolder) -> tuple[Any, Any]:
+    """The tokenizer and the model, in float32, with eager attention. Touches no network, runs no code of the folder.
+
+    Raises UnsupportedModel where transformers cannot read them.
+    """
+    try:
+        if folder.weights.endswith(".gguf"):
+            return _of_gguf(folder)
+        return _parts(folder.path)
+    except UNREADABLE as error:
+        raise UnsupportedModel(
+            f"transformers cannot read the model in {folder.path}: {first_line(error)}",
+            remedy="give an encoder or decoder that transformers knows, with its config.json and tokenizer",
+        ) from error
+
+
+def first_line(error: Exception) -> str:
+    return (str(error).strip() or type(error).__name__).splitlines()[0][:200]
+
+
+def _of_gguf(folder: ModelFolder) -> tuple[Any, Any]:
+    place = folder.path.parent / f".{folder.path.name}-{folder.digest[:20]}"
+    with suppress(*UNREADABLE):  # not there, or damaged
+        return _parts(place)
+    tokenizer, model = _parts(folder.path, gguf_file=folder.weights)
+    if folder.source != "folder":  # nothing is written beside a file that is the user's own
+        with suppress(*UNREADABLE):  # a disk that is full, or may not be written to: it is read anew the next time
+            _keep(tokenizer, model, place)
+    return tokenizer, model
+
+
+def _parts(path: Path, **more: str) -> tuple[Any, Any]:
+    where: dict[str, Any] = {"local_files_only": True, "trust_remote_code": False, **more}
+    tokenizer = transformers.AutoTokenizer.from_pretrained(path, **where)
+    model = transformers.AutoModel.from_pretrained(
+        path, use_safetensors=True, dtype=torch.float32, attn_implementation="eager", **where
+    )
+    return tokenizer, model
+
+
+def _keep(tokenizer: Any, model: Any, place: Path) -> None:
+    """Whole or not at all."""
+    # The weights are plain float32 now; transformers would refuse to save what still says that it is GGUF.
+    model.hf_quantizer = None
+    del model.config.quantization_config
+    partial = Path(tempfile.mkdtemp(prefix=place.name, dir=place.parent))
+    try:
+        model.save_pretrained(partial)
+        tokenizer.save_pretrained(partial)
+        shutil.rmtree(place, ignore_errors=True)
+        partial.rename(place)
+    finally:
+        shutil.rmtree(partial, ignore_errors=True)

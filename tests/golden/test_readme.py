@@ -15,6 +15,7 @@ from pathlib import Path
 
 import pytest
 
+from service.cli import main
 from service.settings import Settings
 from service.settings_table import table, written
 
@@ -64,13 +65,18 @@ def test_the_readme_has_examples() -> None:
     assert "/readyz" in routes
 
 
-def test_commands_print_what_the_readme_shows() -> None:
+def test_commands_print_what_the_readme_shows(
+    monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
+) -> None:
     """In the README's order, since later commands use the files of those before."""
+    monkeypatch.chdir(ROOT)
     (ROOT / "out").mkdir(exist_ok=True)  # as `make demo` does
     for command, shown in COMMANDS:
-        run = [sys.executable, "-c", "from service.cli import main; main()", *shlex.split(command)[1:]]
-        done = subprocess.run(run, capture_output=True, text=True, cwd=ROOT, check=False)
-        assert_as_shown(shown, done.stdout + done.stderr)
+        monkeypatch.setattr(sys, "argv", shlex.split(command))
+        with pytest.raises(SystemExit):
+            main()
+        printed = capfd.readouterr()
+        assert_as_shown(shown, printed.out + printed.err)
 
 
 @pytest.fixture(scope="module")

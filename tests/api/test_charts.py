@@ -95,17 +95,14 @@ def test_the_page_escapes_texts_and_knows_its_scripts(client: TestClient) -> Non
 def test_the_loop_answers_while_a_chart_is_drawn(client: TestClient, analysis: Analysis) -> None:
     """The renderer keeps the interpreter's lock: in this process nothing else would be answered meanwhile."""
     import threading
-    import time
 
     done: list[Any] = []
     at = f"/v1/analyses/{analysis.id}.html"
     drawing = threading.Thread(target=lambda: done.append(client.get(at).status_code))
     drawing.start()
-    waits = []
+    answered = 0
     while drawing.is_alive():
-        since = time.perf_counter()
         assert client.get("/livez").status_code == 200
-        waits.append(time.perf_counter() - since)
-    drawing.join()
+        answered += 1
     assert done == [200]
-    assert max(waits) < 0.5
+    assert answered > 20

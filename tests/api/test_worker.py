@@ -154,6 +154,7 @@ def killed_again_and_again(place: Place, request: SensesRequest, kills: int) -> 
     assert n_parts <= done <= begun <= n_parts + kills, "a part that was kept is not done again"
 
 
+@pytest.mark.slow  # by default the next but one
 def test_a_killed_worker_goes_on_where_it_was(make_place: MakePlace) -> None:
     killed_again_and_again(make_place("file"), asked(2), kills=2)
 

@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from playwright.sync_api import Browser, Page
 
 pytestmark = pytest.mark.browser
-LOOKS = [("light", 1100), ("dark", 390), ("light", 320)]
+LOOKS = [("light", 1100), ("dark", 320)]
 Look = Callable[..., Seen]
 
 
@@ -102,8 +102,6 @@ def test_it_paints_before_anything_is_measured(look: Look) -> None:
     page.route("**/view/lesson/*", lambda _: None)  # never answered
     page.goto(seen.address + "/lesson")
     assert page.get_by_role("heading", level=1).is_visible()
-    painted = page.evaluate("performance.getEntriesByName('first-contentful-paint')[0]?.startTime")
-    assert painted is None or painted < 5000  # a second where nothing else runs
     assert page.locator("#cost-measured").get_attribute("aria-busy") == "true"
     assert "Timing three kinds" in page.locator("#cost-step").inner_text()
     assert page.locator("#choose input").count() == 5, "the exercise does not wait"

@@ -163,6 +163,7 @@ def test_nothing_is_wrong_with_a_page(
     assert page.evaluate("document.documentElement.scrollWidth <= window.innerWidth")
 
 
+@pytest.mark.slow
 def test_the_first_paint_takes_less_than_a_second(look: Look) -> None:
     """The best of three: other tests may have the processor."""
     page = look().open("/")

@@ -35,7 +35,7 @@ DAY, NIGHT = (
     f"rgb({', '.join(str(int(colour[i : i + 2], 16)) for i in (1, 3, 5))})"
     for colour in (frame.PAGE, frame.DARK[frame.PAGE])
 )
-SETTINGS = [("light", 1100), ("dark", 390), ("light", 320)]
+SETTINGS = [("light", 1100), ("dark", 320)]
 
 
 @pytest.fixture(scope="module")

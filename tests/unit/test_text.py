@@ -285,9 +285,9 @@ def test_lemmas() -> None:
     assert [lemma(w, "de") for w in ("Schlösser", "SCHLÖSSER", "schließt")] == ["Schloss", "Schloss", "schließen"]
     assert lemma("cafe\u0301") == "café"
     assert lemma("") == ""
-    start = time.perf_counter()
+    start = time.process_time()
     assert lemma("ä" * 100_000, "de") == "ä" * 100_000
-    assert time.perf_counter() - start < 1
+    assert time.process_time() - start < 1
     with pytest.raises(BadOption, match=r"no lemmas for the language 'xx'; choose from ar, .*, en, .*uk") as caught:
         lemma("bank", "xx")
     assert caught.value.where == ("language",)
@@ -443,10 +443,10 @@ def test_any_text_finds_itself(text: str) -> None:
     ],
 )
 def test_a_million_characters_take_no_more_than_seconds(text: str) -> None:
-    start = time.perf_counter()
+    start = time.process_time()
     assert words(text)
     assert find(documents([text]), "bank").occurrences[-1].surface == "bank"
-    assert time.perf_counter() - start < 5
+    assert time.process_time() - start < 5
 
 
 # Keyword in context

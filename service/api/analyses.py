@@ -13,11 +13,12 @@ from analysis.assemble import Options
 from analysis.pipeline import analyse
 from analysis.record import Analysis, to_json
 from analysis.types import Document
+from service.answers import AnalysesOut
 from service.api import texts
 from service.api.paging import Cursor, Limit
 from service.api.services import Services, Wired
 from service.problems import documented
-from service.schemas import AnalysesOut, TargetRequest
+from service.schemas import TargetRequest
 
 router = APIRouter(tags=["analyses"])
 AnalysisId = Annotated[str, Path(description="the `id` of an analysis", examples=["0123456789abcdef0123"])]

@@ -11,10 +11,11 @@ from pydantic_core import to_json
 from analysis import attention as views
 from analysis.errors import LimitExceeded
 from analysis.types import Attention, Encoder
+from service.answers import AttentionOut
 from service.api import texts
 from service.api.services import Services, Wired
 from service.problems import documented
-from service.schemas import AttentionOut, AttentionRequest
+from service.schemas import AttentionRequest
 
 router = APIRouter(tags=["attention"])
 

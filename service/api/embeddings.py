@@ -15,10 +15,11 @@ from analysis.assemble import missing_notices
 from analysis.errors import BadOption, LimitExceeded
 from analysis.text import Found
 from analysis.types import Encoder, FloatArray, ModelInfo, Usages
+from service.answers import EmbeddingsOut
 from service.api import texts
 from service.api.services import Wired
 from service.problems import documented
-from service.schemas import EmbeddingsOut, EmbeddingsRequest
+from service.schemas import EmbeddingsRequest
 
 router = APIRouter(tags=["embeddings"])
 SHORT = 4_000  # code points in all: searched in about a millisecond

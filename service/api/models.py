@@ -6,10 +6,10 @@ from dataclasses import asdict
 
 from fastapi import APIRouter
 
+from service.answers import Limits, ModelOut, ModelsOut
 from service.api.services import Wired
 from service.encoders import info
 from service.problems import documented
-from service.schemas import Limits, ModelOut, ModelsOut
 
 router = APIRouter(tags=["models"])
 

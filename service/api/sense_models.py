@@ -19,19 +19,12 @@ from analysis.saved import Description, SavedSenses, describe, to_json
 from analysis.sensefile import from_bytes, to_bytes
 from analysis.text import Match
 from analysis.types import Document
+from service.answers import MadeOut, SenseModelsOut
 from service.api import texts
 from service.api.paging import Cursor, Limit
 from service.api.services import Services, Wired
 from service.problems import documented
-from service.schemas import (
-    AssignRequest,
-    MadeOut,
-    MergeRequest,
-    RenameRequest,
-    SenseModelRequest,
-    SenseModelsOut,
-    SplitRequest,
-)
+from service.schemas import AssignRequest, MergeRequest, RenameRequest, SenseModelRequest, SplitRequest
 
 router = APIRouter(tags=["sense models"])
 ModelId = Annotated[str, Path(description="the `id` of a sense model", examples=["0123456789abcdef0123"])]

@@ -10,10 +10,10 @@ from prometheus_client import CONTENT_TYPE_LATEST
 
 from analysis.errors import ModelError
 from analysis.types import Occurrence
+from service.answers import Status
 from service.api.services import Services, Wired
 from service.encoders import Encoders
 from service.problems import documented
-from service.schemas import Status
 from service.store import StoreError
 from service.tickets import Refused
 

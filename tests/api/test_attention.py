@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 from starlette.testclient import TestClient
 
-from service.schemas import AttentionOut
+from service.answers import AttentionOut
 from tests.api.conftest import MakeClient, problem
 
 TEXT = "The bank by the river"

@@ -5,7 +5,7 @@ from starlette.testclient import TestClient
 
 from analysis.corpus import documents
 from analysis.text import find
-from service.schemas import EmbeddingsOut
+from service.answers import EmbeddingsOut
 from tests.api.conftest import RIVER, MakeClient, problem
 from tests.fake import FakeEncoder
 

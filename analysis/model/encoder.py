@@ -6,6 +6,7 @@ of near-equal length, and of each batch only what was asked for is kept (analysi
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
@@ -251,14 +252,14 @@ class TransformerEncoder:
         vectors = np.zeros((n, width), dtype=np.float32)
         context = np.zeros((n, width), dtype=np.float32) if wanted.context else nothing(n)
         kept = np.zeros((n, len(wanted.layers), width), dtype=np.float32) if wanted.layers else None
-        rows: list[FloatArray] = [np.empty(0, dtype=np.float32)] * n
+        rows = self._rows(todo) if wanted.attention else []
         for batch in self._forward.batches(todo):
             found = self._forward([todo[i] for i in batch], wanted)
             vectors[batch], context[batch] = found.vectors, found.context
             if kept is not None:
                 kept[batch] = found.layers
             for i, row in zip(batch, found.rows, strict=False):
-                rows[i] = row
+                rows[i][:] = row
             progress(int(shares[batch].sum()))
         return Usages(
             occurrences=tuple(map(_occurrence, items)),
@@ -274,6 +275,14 @@ class TransformerEncoder:
             else None,
             subwords=np.array([len(reading) for reading in laid], dtype=np.int64),
         )
+
+    def _rows(self, readings: Sequence[Reading]) -> list[FloatArray]:
+        """Room for each reading's rows of attention, (L, H, T). It is one piece of memory: many small ones that outlive
+        the large ones of a batch would leave holes between them, more of them with every batch."""
+        shapes = [(self.info.layers, self.info.heads, len(reading)) for reading in readings]
+        ends = np.cumsum([math.prod(shape) for shape in shapes])
+        room = np.zeros(ends[-1] if len(ends) else 0, dtype=np.float32)
+        return [part.reshape(shape) for part, shape in zip(np.split(room, ends[:-1]), shapes, strict=False)]
 
     def _all_attention(self, ids: IntArray) -> FloatArray:
         if isinstance(self._forward, Packed):

@@ -134,17 +134,17 @@ class Packed:
         """Fastest where texts of equal length stand together."""
         laid, width = self._lay(readings), self._norm.weight.shape[0]
         pieces = self._pieces(readings, laid) if wanted.attention or not wanted.context else None
-        states = self._embed(laid)
+        states, room = self._embed(laid), self._room(len(laid.ids))
         means, scores = {0: laid.target @ states} if 0 in wanted.layers else {}, []
         for depth, layer in enumerate(self._layers, 1):
             if depth == len(self._layers) and pieces is not None and not wanted.context:
-                states, score = self._last(layer, states, pieces)
+                states, score = self._last(layer, states, pieces, room)
                 scores.append(score)
             else:
-                qkv = functional.linear(states, *layer.qkv)
+                qkv = _product(states, layer.qkv, room)
                 if wanted.attention and pieces is not None:
                     scores.append(self._scores(qkv[:, :width][pieces.at], qkv[:, width : 2 * width], pieces))
-                states = _finish(layer, self._attend(qkv, laid.runs), states)
+                states = _finish(layer, self._attend(qkv, laid.runs), states, room)
                 if depth in wanted.layers or depth == len(self._layers):
                     means[depth] = laid.target @ states
         if pieces is not None and not wanted.context:
@@ -159,20 +159,25 @@ class Packed:
     @torch.inference_mode()
     def whole(self, ids: IntArray) -> FloatArray:
         """(L, H, T, T): the attention of one text, all of it."""
-        states = self._embed(self._lay([_without_target(ids)]))
+        states, room = self._embed(self._lay([_without_target(ids)])), self._room(len(ids))
         length, width = states.shape
         found = []
         for layer in self._layers:
-            qkv = functional.linear(states, *layer.qkv)
+            qkv = _product(states, layer.qkv, room)
             query, key, value = qkv.view(length, 3, self._heads, -1).permute(1, 2, 0, 3)
             scores = query @ key.transpose(1, 2) * (width // self._heads) ** -0.5
             if self._bias is not None:
                 scores += self._bias[0, :, :length, :length]
             found.append(scores.softmax(-1))
             if layer is not self._layers[-1]:
-                states = _finish(layer, (found[-1] @ value).transpose(0, 1).reshape(length, width), states)
+                states = _finish(layer, (found[-1] @ value).transpose(0, 1).reshape(length, width), states, room)
         weights: FloatArray = torch.stack(found).cpu().numpy()
         return weights
+
+    def _room(self, subwords: int) -> Tensor:
+        """For the large arrays of a batch, one after the other: taken anew each time they would leave holes behind."""
+        widest = max(len(by.bias) for by in (self._layers[0].qkv, self._layers[0].up))
+        return torch.empty(subwords * widest, device=self._device)
 
     def _embed(self, laid: Laid) -> Tensor:
         """(S, D)"""
@@ -207,10 +212,10 @@ class Packed:
             score += torch.cat([self._bias[0, :, place, :length].T for place, length in places])
         return score
 
-    def _last(self, layer: Layer, states: Tensor, pieces: Pieces) -> tuple[Tensor, Tensor]:
+    def _last(self, layer: Layer, states: Tensor, pieces: Pieces, room: Tensor) -> tuple[Tensor, Tensor]:
         """The last layer for the targets' subwords only: (P, D), and the scores of their attention (S', H)."""
         width = states.shape[1]
-        key, value = functional.linear(states, layer.qkv.weight[width:], layer.qkv.bias[width:]).chunk(2, dim=1)
+        key, value = _product(states, Linear(*(part[width:] for part in layer.qkv)), room).chunk(2, dim=1)
         own = states[pieces.at]
         query = functional.linear(own, layer.qkv.weight[:width], layer.qkv.bias[:width])
         score = self._scores(query, key, pieces)
@@ -221,7 +226,7 @@ class Packed:
             weight = weights[first : first + len(of)]
             first += len(of)
             mixed.index_add_(0, of, (weight * value[keys].view(len(of), self._heads, -1)).view(len(of), width))
-        return _finish(layer, mixed, own), score
+        return _finish(layer, mixed, own, room), score
 
     def _rows(self, scores: Tensor, pieces: Pieces) -> tuple[FloatArray, ...]:
         """(L, S', H) -> for each text (L, H, T): the weights, mean over the target's subwords."""
@@ -313,13 +318,19 @@ def _norm(module: Any) -> Norm:
     return Norm(module.weight, module.bias, module.eps)
 
 
-def _finish(layer: Layer, mixed: Tensor, states: Tensor) -> Tensor:
+def _finish(layer: Layer, mixed: Tensor, states: Tensor, room: Tensor) -> Tensor:
     """What follows attention: (R, D) mixed values and (R, D) the states they are added to -> (R, D)."""
     # A product is added to what stands there at no cost: so the bias and the states stand there already.
     states = layer.first(torch.add(states, layer.out.bias).addmm_(mixed, layer.out.weight.T))
-    wide = functional.linear(states, *layer.up)
+    wide = _product(states, layer.up, room)
     torch.ops.aten.gelu_(wide)  # in place: the largest of all arrays here
     return layer.second(torch.add(states, layer.down.bias).addmm_(wide, layer.down.weight.T))
+
+
+def _product(states: Tensor, by: Linear, room: Tensor) -> Tensor:
+    """(R, in) -> (R, out), in the room, where the product before it is no longer wanted."""
+    rows, width = len(states), len(by.bias)
+    return torch.addmm(by.bias, states, by.weight.T, out=room[: rows * width].view(rows, width))
 
 
 def _runs(lengths: Sequence[int]) -> tuple[Run, ...]:

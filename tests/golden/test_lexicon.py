@@ -101,3 +101,11 @@ def test_a_driver_is_the_drop_when_its_word_is_deleted(minilm: TransformerEncode
     now = {sense.key: sense.probability for sense in without.senses}
     before = {sense.key: sense.probability for sense in usage.senses}
     assert before[MONEY] - now[MONEY] == pytest.approx(driver.effect, abs=2e-3)
+
+
+def test_keys_are_wordnets_own(lexicon: Lexicon) -> None:
+    """Of a satellite whose head stands in one place only, "some(a)", the mark is of the key, and of its count."""
+    several = lexicon.candidates("several", "a")[0]
+    assert (several.key, several.count) == ("several%5:00:00:some(a):00", 112)
+    assert lexicon.by_key("convinced%5:00:00:certain(p):02") in lexicon.candidates("convinced", "a")
+    assert lexicon.candidates("apt", "a")[2].key == "apt%5:00:00:intelligent:00"

@@ -12,6 +12,7 @@ from analysis.corpus import documents
 from analysis.model.encoder import load
 from analysis.pipeline import analyse
 from analysis.record import Analysis, to_json
+from service.dictionary import Shelf
 from service.settings import Settings
 from service.web.views import charts_of
 
@@ -33,7 +34,7 @@ def main() -> None:
         encoder = load(resolve(name, home))
         if name == "mpnet":
             bank = documents((WHERE / "bank.txt").read_text(encoding="utf-8").splitlines())
-            write("senses", analyse(encoder, bank, "bank"))
+            write("senses", analyse(encoder, bank, "bank", namer=Shelf(home).name))
             write("vectors", analyse(encoder, documents(TWO), "bank", Options(drivers="none", pairs=200)))
         view = views.by_word(encoder.attention(SENTENCE))
         layers, heads = range(view.weights.shape[0]), range(view.weights.shape[1])

@@ -35,6 +35,7 @@ def test_it_is_kept_without_outputs_or_a_machines_paths() -> None:
     assert not re.search(r"/(home|root|tmp|Users|work)/", text)
 
 
+@pytest.mark.slow
 def test_an_analysis_shows_its_senses_and_its_map(notebook: nbformat.NotebookNode) -> None:
     (shown,) = outputs(notebook, "text/html")
     assert "<strong>bank</strong>: several senses in 12 usages, read with minilm" in shown
@@ -42,6 +43,7 @@ def test_an_analysis_shows_its_senses_and_its_map(notebook: nbformat.NotebookNod
     assert "<script" not in shown
 
 
+@pytest.mark.slow
 def test_its_charts_are_drawn_without_another_host(notebook: nbformat.NotebookNode) -> None:
     drawn = outputs(notebook, "image/svg+xml")
     assert len(drawn) == 3

@@ -85,8 +85,9 @@ def test_each_key_has_a_limit_of_its_own(make_client: MakeClient) -> None:
 
 def test_an_address_has_a_limit_where_there_are_no_keys(make_client: MakeClient) -> None:
     client = make_client(requests_per_minute=1)
-    assert client.get("/v1/models").status_code == 200
-    problem(client.get("/v1/models"), 429)
+    answers = [client.get("/v1/models") for _ in range(3)]  # a minute may turn between two of them
+    assert answers[0].status_code == 200
+    problem(answers[2], 429)
 
 
 @pytest.mark.parametrize(

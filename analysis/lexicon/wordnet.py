@@ -117,7 +117,8 @@ def _entry(synset: Any, name: str, pos: Pos) -> Entry:
     own = next(lemma for lemma in synset.lemmas() if lemma.name().lower() == name)
     if synset.pos() == "s":  # nltk leaves the head's place out of the key: WordNet has "several%5:00:00:some(a):00"
         before, _, number = own.key().rpartition(":")
-        own._key = f"{before}{synset.similar_tos()[0].lemmas()[0].syntactic_marker() or ''}:{number}"
+        mark = synset.similar_tos()[0].lemmas()[0].syntactic_marker() or ""
+        own._key = f"{before.removesuffix(mark)}{mark}:{number}"  # nltk gives the same lemma the next time
     above = synset.similar_tos() if pos == "a" else synset.hypernyms() + synset.instance_hypernyms()
     return Entry(
         key=own.key(),

@@ -29,9 +29,11 @@ def read_files(folder: ModelFolder) -> tuple[Any, Any]:
     Raises UnsupportedModel where transformers cannot read them.
     """
     try:
-        if folder.weights.endswith(".gguf"):
-            return _of_gguf(folder)
-        return _parts(folder.path)
+        if not folder.weights.endswith(".gguf"):
+            return _parts(folder.path)
+        if folder.source == "folder":  # nothing is read or written beside a file that is the user's own
+            return _parts(folder.path, gguf_file=folder.weights)
+        return _of_pulled_gguf(folder)
     except UNREADABLE as error:
         raise UnsupportedModel(
             f"transformers cannot read the model in {folder.path}: {first_line(error)}",
@@ -43,14 +45,13 @@ def first_line(error: Exception) -> str:
     return (str(error).strip() or type(error).__name__).splitlines()[0][:200]
 
 
-def _of_gguf(folder: ModelFolder) -> tuple[Any, Any]:
+def _of_pulled_gguf(folder: ModelFolder) -> tuple[Any, Any]:
     place = folder.path.parent / f".{folder.path.name}-{folder.digest[:20]}"
     with suppress(*UNREADABLE):  # not there, or damaged
         return _parts(place)
     tokenizer, model = _parts(folder.path, gguf_file=folder.weights)
-    if folder.source != "folder":  # nothing is written beside a file that is the user's own
-        with suppress(*UNREADABLE):  # a disk that is full, or may not be written to: it is read anew the next time
-            _keep(tokenizer, model, place)
+    with suppress(*UNREADABLE):  # a disk that is full, or may not be written to: it is read anew the next time
+        _keep(tokenizer, model, place)
     return tokenizer, model
 
 

@@ -107,5 +107,6 @@ def test_keys_are_wordnets_own(lexicon: Lexicon) -> None:
     """Of a satellite whose head stands in one place only, "some(a)", the mark is of the key, and of its count."""
     several = lexicon.candidates("several", "a")[0]
     assert (several.key, several.count) == ("several%5:00:00:some(a):00", 112)
+    assert lexicon.entries("Several", "a") == lexicon.entries("several", "a"), "read twice, marked once"
     assert lexicon.by_key("convinced%5:00:00:certain(p):02") in lexicon.candidates("convinced", "a")
     assert lexicon.candidates("apt", "a")[2].key == "apt%5:00:00:intelligent:00"

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from bisect import bisect_right
 from collections.abc import Iterator, Sequence
 
 BATCH_SIZE = 8
@@ -17,4 +18,19 @@ def batches(lengths: Sequence[int], size: int = BATCH_SIZE, subwords: int = BATC
             batch = []
         batch.append(i)
     if batch:
+        yield batch
+
+
+def filled(lengths: Sequence[int], subwords: int) -> Iterator[list[int]]:
+    """Indices in batches of at most `subwords` (or one reading), longest first, each filled to the brim.
+
+    Batches of nearly one size take the same pieces of memory one after the other.
+    """
+    left = sorted(range(len(lengths)), key=lambda i: lengths[i])
+    while left:
+        batch = [left.pop()]
+        room = subwords - lengths[batch[0]]
+        while fitting := bisect_right(left, room, key=lambda i: lengths[i]):
+            batch.append(left.pop(fitting - 1))
+            room -= lengths[batch[-1]]
         yield batch

@@ -50,7 +50,7 @@ from analysis.types import (
 # Subwords read at once, at most: attention costs their square, and a sense is decided by what stands near.
 LONGEST_WINDOW = 512
 # Readings sorted together: enough to fill batches of one length, and few enough that a stream holds little.
-LOOK_AHEAD = 512
+LOOK_AHEAD = 256
 
 Item = Occurrence | Perturbed
 

@@ -19,7 +19,7 @@ import torch
 from torch import Tensor
 from torch.nn import functional
 
-from analysis.model.batches import batches
+from analysis.model.batches import filled
 from analysis.model.forward import Kept, Wanted, nothing, shares, stacked
 from analysis.model.reading import Reading
 from analysis.types import FloatArray, IntArray
@@ -126,7 +126,7 @@ class Packed:
         for i, reading in enumerate(readings):
             of_text.setdefault(reading.ids.tobytes(), []).append(i)
         groups = [own[first : first + SIZE] for own in of_text.values() for first in range(0, len(own), SIZE)]
-        for chosen in batches([len(readings[own[0]]) for own in groups], SIZE, SUBWORDS):
+        for chosen in filled([len(readings[own[0]]) for own in groups], SUBWORDS):
             yield [i for k in chosen for i in groups[k]]
 
     @torch.inference_mode()

@@ -14,7 +14,7 @@ import torch
 from analysis.catalogue import ModelFolder
 from analysis.corpus import documents
 from analysis.errors import BadOption
-from analysis.model.batches import batches
+from analysis.model.batches import batches, filled
 from analysis.model.encoder import LOOK_AHEAD, TransformerEncoder, load
 from analysis.model.forward import Forward, Kept, Wanted
 from analysis.model.reading import Reading
@@ -170,6 +170,18 @@ def test_batches_hold_every_reading_once_and_near_equal_lengths() -> None:
         assert len(batch) * max(lengths[i] for i in batch) <= 256 or len(batch) == 1
     ends = [lengths[batch[-1]] for batch in found]
     assert all(max(lengths[i] for i in batch) <= end for batch, end in zip(found[1:], ends, strict=False))
+
+
+def test_filled_batches_hold_every_reading_once_and_leave_no_room_that_another_would_fit() -> None:
+    lengths = [*np.random.default_rng(0).integers(3, 90, 300).tolist(), 300]
+    found = list(filled(lengths, 256))
+    assert sorted(i for batch in found for i in batch) == list(range(301))
+    assert found[0] == [300]
+    for k, batch in enumerate(found[1:], 1):
+        room = 256 - sum(lengths[i] for i in batch)
+        assert room >= 0
+        assert all(lengths[i] > room for later in found[k + 1 :] for i in later)
+    assert list(filled([], 256)) == []
 
 
 def test_the_readings_of_one_text_are_one_text_of_a_batch() -> None:

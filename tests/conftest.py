@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple, NoReturn
 
 import pytest
+from hypothesis import settings
 
 from analysis.errors import LexiconNotPulled
 
@@ -106,6 +107,10 @@ def lexicon() -> Lexicon:
     except LexiconNotPulled:
         return absent("WordNet", "polyseme lexicon pull")
 
+
+# A test that says nothing else: the time that an example takes is the machine's, and no reason to fail.
+settings.register_profile("polyseme", deadline=None, max_examples=50)
+settings.load_profile("polyseme")
 
 # What is run together, the longest first, so that of two processes none has much left when the other is done.
 GROUPS = ("browser", "real models", "PostgreSQL")

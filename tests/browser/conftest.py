@@ -13,16 +13,15 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 import pytest
 import structlog
 
-from analysis.measuring import measure
 from service import logs
 from service.app import create_app
 from service.encoders import Encoders
-from service.lesson import Lesson
 from service.settings import Settings
 from service.store import Store
 from tests.browser.seen import Look, Seen
 from tests.browser.served import running
 from tests.conftest import CHROMIUM_FLAGS, absent
+from tests.measured import lesson_of
 from tests.real import real
 
 if TYPE_CHECKING:
@@ -55,10 +54,9 @@ def served(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Served]:
     """What `polyseme serve` runs, in a thread of this process, with a database of its own; the lesson is small."""
     folder = tmp_path_factory.mktemp("pages")
     settings = Settings(model="minilm", models=("minilm", "smollm2"))
-    app = create_app(
-        settings, encoders=Encoders(settings.models, real), store=Store(f"sqlite:///{folder}/polyseme.db"), warm=True
-    )
-    app.state.lesson = Lesson(_measured)
+    encoders = Encoders(settings.models, real)
+    app = create_app(settings, encoders=encoders, store=Store(f"sqlite:///{folder}/polyseme.db"), warm=True)
+    app.state.lesson = lesson_of(encoders)
     with logged(folder / "log"), running(app, settings) as address:
         yield Served(address, folder / "log")
 
@@ -96,14 +94,6 @@ def look(context: MakeContext, address: str) -> Iterator[Look]:
             return Seen(page, at)
 
         yield make
-
-
-def _measured(name: Any) -> Any:
-    """Small, and in this process: that each has a process of its own is tested elsewhere, and takes seconds."""
-    from analysis.complexity import cost, flow
-
-    timed = {"paths": flow.paths, "parallel": cost.parallel, "cost": cost.cost}
-    return timed[name](quick=True) if name in timed else measure(name, lambda: real("minilm"))
 
 
 @contextmanager

@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
-from functools import partial
+from functools import cache, partial
 from importlib.metadata import version
 from itertools import combinations
 from typing import Any, Literal, NamedTuple
@@ -331,7 +331,10 @@ def _provenance(
 
 def versions() -> dict[str, str]:
     """The versions of the libraries that a result depends on."""
-    return {library: version(library) for library in LIBRARIES}
+    return {library: _version(library) for library in LIBRARIES}
+
+
+_version = cache(version)  # which reads a file for each
 
 
 def rounded(value: float | np.floating) -> float:

@@ -12,6 +12,7 @@ from threading import Thread
 from anyio import to_thread
 from fastapi import FastAPI
 from fastapi.routing import APIRoute
+from starlette.routing import BaseRoute
 
 from analysis import text
 from analysis.measuring import measure
@@ -119,11 +120,7 @@ def create_app(
     app.add_middleware(Observe, metrics=services.metrics, templates=_templates())
     problems.install(app)
     docs.install(app)
-    for noun in NOUNS:
-        app.include_router(noun.router, prefix="/v1")
-    app.include_router(system.router)
-    app.include_router(pages.router)
-    app.include_router(lesson_page.router)
+    app.router.routes.extend(_routes())
     return app
 
 
@@ -141,11 +138,15 @@ def encoders_of(settings: Settings) -> Encoders:
     return Encoders(names, lambda name: _load(name, settings))
 
 
+def _routes() -> list[BaseRoute]:
+    """Those that the modules made when they were imported. Included as routers they would each be made anew for an app,
+    at its first request: a quarter of a second."""
+    return [route for module in (*NOUNS, system, pages, lesson_page) for route in module.router.routes]
+
+
 def _templates() -> dict[object, str]:
     """Each route's path with its parameters' names, by endpoint: what logs and metrics may say of a request."""
-    found = [("/v1", route) for noun in NOUNS for route in noun.router.routes]
-    found += [("", route) for route in (*system.router.routes, *pages.router.routes, *lesson_page.router.routes)]
-    return {route.endpoint: prefix + route.path for prefix, route in found if isinstance(route, APIRoute)}
+    return {route.endpoint: route.path for route in _routes() if isinstance(route, APIRoute)}
 
 
 def _load(name: str, settings: Settings) -> Encoder:

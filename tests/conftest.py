@@ -15,12 +15,11 @@ from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple, NoReturn
 
 import pytest
+from hypothesis import settings
 
 from analysis.errors import LexiconNotPulled
 
 if TYPE_CHECKING:
-    from playwright.sync_api import Browser
-
     from analysis.lexicon.wordnet import Lexicon
 
 CHROMIUM_FLAGS = ["--headless", "--no-sandbox", "--disable-gpu", "--disable-background-networking"]
@@ -109,23 +108,30 @@ def lexicon() -> Lexicon:
         return absent("WordNet", "polyseme lexicon pull")
 
 
-@pytest.fixture(scope="module")
-def browser() -> Iterator[Browser]:
-    """The system's Chromium, for one module: while it is open, playwright's event loop runs in this thread."""
-    found = next(filter(None, map(shutil.which, ("chromium", "chromium-browser", "google-chrome"))), None)
-    if found is None:
-        absent("Chromium", "apt-get install chromium")
-    from playwright.sync_api import sync_playwright
+# A test that says nothing else: the time that an example takes is the machine's, and no reason to fail.
+settings.register_profile("polyseme", deadline=None, max_examples=50)
+settings.load_profile("polyseme")
 
-    with sync_playwright() as playwright:
-        launched = playwright.chromium.launch(executable_path=found, args=CHROMIUM_FLAGS)
-        yield launched
-        launched.close()
+# What is run together, the longest first, so that of two processes none has much left when the other is done.
+GROUPS = ("browser", "real models", "PostgreSQL")
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    """pytest-xdist would begin with the groups of the most tests, which are not the longest."""
+    if hasattr(config.option, "loadscopereorder"):
+        config.option.loadscopereorder = False
 
 
 @pytest.hookimpl(tryfirst=True)  # before pytest-xdist looks at the groups
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Of two processes each takes whole files; those that share the large models are one, so that these load once."""
+    """Of two processes each takes whole files, or all files that share a browser, the large models, or a server."""
+    servers = {item.path for item in items if item.get_closest_marker("postgres")}
+
+    def group(item: pytest.Item) -> str:
+        folder = item.path.parent.name
+        shared = {"browser": "browser", "golden": "real models"}.get(folder)
+        return shared or ("PostgreSQL" if item.path in servers else str(item.path))
+
     for item in items:
-        real_models = item.path.parent.name == "golden" and item.path.name != "test_readme.py"
-        item.add_marker(pytest.mark.xdist_group("real models" if real_models else str(item.path)))
+        item.add_marker(pytest.mark.xdist_group(group(item)))
+    items.sort(key=lambda item: GROUPS.index(group(item)) if group(item) in GROUPS else len(GROUPS))

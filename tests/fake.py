@@ -9,6 +9,7 @@ from __future__ import annotations
 import zlib
 from collections.abc import Sequence
 from dataclasses import dataclass, field
+from functools import cache
 
 import numpy as np
 
@@ -38,28 +39,7 @@ SPECIALS = Specials(((1, Unit("[CLS]", 0, 0, True)),), ((2, Unit("[SEP]", 0, 0, 
 MASK = 3
 # Words that say little take no part in the mean of the context, as a trained model would have learnt.
 LITTLE = frozenset(
-    [
-        "a",
-        "an",
-        "and",
-        "at",
-        "by",
-        "for",
-        "from",
-        "i",
-        "in",
-        "into",
-        "is",
-        "it",
-        "my",
-        "of",
-        "on",
-        "our",
-        "the",
-        "to",
-        "was",
-        "we",
-    ]
+    zlib.crc32(word) for word in b"a an and at by for from i in into is it my of on our the to was we".split()
 )
 
 
@@ -99,17 +79,17 @@ class FakeEncoder:
     ) -> Usages:
         self.asked.append(len(readings))
         laid = [self._read(item) for item in readings]
-        hidden = np.stack([self._hidden(reading) for reading in laid])  # (N, L+1, D)
-        rows = tuple(self._row(reading) for reading in laid)
+        context_of = [self._context(reading) for reading in laid]
+        hidden = np.stack(list(map(self._hidden, laid, context_of)))  # (N, L+1, D)
         progress(len(readings))
         return Usages(
             occurrences=tuple(r.occurrence if isinstance(r, Perturbed) else r for r in readings),
             vectors=hidden[:, -1],
-            context=np.stack([self._context(reading) for reading in laid])[:, : self.width * context],
+            context=np.stack(context_of)[:, : self.width * context],
             words=tuple(reading.units for reading in laid),
             layer_ids=tuple(layers),
             layers=hidden[:, list(layers)] if layers else None,
-            target_attention=rows if attention else None,
+            target_attention=tuple(map(self._row, laid)) if attention else None,
             subwords=np.array([len(reading) for reading in laid], dtype=np.int64),
         )
 
@@ -180,10 +160,11 @@ class FakeEncoder:
             vectors = np.array([self._vector(k) for k in reading.ids[said]], dtype=np.float32).reshape(-1, self.width)
             start = {"gates": vectors, "mask": self._vector(MASK) + 0 * vectors, "zero": 0 * vectors}[path]
             added = np.zeros(len(reading.units), dtype=np.float32)
-            at = np.array([i])
+            at, context = np.array([i]), self._context(reading)
+            own = self._hidden(reading, context)[-1] - 0.9 * context
 
-            def responds(mean: FloatArray, reading: Reading = reading, at: IntArray = at) -> list[FloatArray]:
-                state = self._hidden(reading)[-1] + 0.9 * (mean - self._context(reading))
+            def responds(mean: FloatArray, own: FloatArray = own, at: IntArray = at) -> list[FloatArray]:
+                state = own + 0.9 * mean
                 return list(respond(state[None].astype(np.float32), mean[None].astype(np.float32), at))
 
             for point in points if len(said) else ():
@@ -208,11 +189,10 @@ class FakeEncoder:
         reading = read(occurrence, whole, SPECIALS, self.window)
         return perturb(reading, item.removed, item.operator, MASK) if isinstance(item, Perturbed) else reading
 
-    def _hidden(self, reading: Reading) -> FloatArray:
+    def _hidden(self, reading: Reading, context: FloatArray) -> FloatArray:
         """(L+1, D): at layer 0 the word and its position, then more and more of the context."""
         own = np.mean([self._vector(i) for i in reading.ids[reading.target]], axis=0)
         position = 0.1 * np.sin(np.flatnonzero(reading.target)[0] * np.arange(1, self.width + 1))
-        context = self._context(reading)
         mix = np.linspace(0, 0.9, self.layers + 1)[:, None]
         return ((1 - mix) * (own + position) + mix * context).astype(np.float32)
 
@@ -222,10 +202,8 @@ class FakeEncoder:
 
     def _speaking(self, reading: Reading) -> IntArray:
         """The positions of the context that take part in its mean."""
-        little = {zlib.crc32(word.encode()) for word in LITTLE}
-        return np.array(
-            [k for k in np.flatnonzero(reading.context) if int(reading.ids[k]) not in little], dtype=np.int64
-        )
+        ids = reading.ids.tolist()
+        return np.array([k for k in np.flatnonzero(reading.context) if ids[k] not in LITTLE], dtype=np.int64)
 
     def _row(self, reading: Reading) -> FloatArray:
         """(L, H, W): even over the words read; a causal target sees nothing after itself."""
@@ -236,4 +214,11 @@ class FakeEncoder:
         return np.broadcast_to(pooled, (self.layers, self.heads, len(pooled))).copy()
 
     def _vector(self, seed: int) -> FloatArray:
-        return np.random.default_rng(int(seed)).standard_normal(self.width).astype(np.float32)
+        return _vector(int(seed), self.width)
+
+
+@cache
+def _vector(seed: int, width: int) -> FloatArray:
+    vector = np.random.default_rng(seed).standard_normal(width).astype(np.float32)
+    vector.flags.writeable = False
+    return vector

@@ -20,7 +20,7 @@ from service.api.services import Services, Wired
 from service.problems import documented
 from service.schemas import TargetRequest
 
-router = APIRouter(tags=["analyses"])
+router = APIRouter(prefix="/v1", tags=["analyses"])
 AnalysisId = Annotated[str, Path(description="the `id` of an analysis", examples=["0123456789abcdef0123"])]
 JSON, HTML = "application/json", "text/html; charset=utf-8"
 CSV, PARQUET = "text/csv; charset=utf-8; header=present", "application/vnd.apache.parquet"

@@ -17,7 +17,7 @@ from service.api.services import Services, Wired
 from service.problems import documented
 from service.schemas import AttentionRequest
 
-router = APIRouter(tags=["attention"])
+router = APIRouter(prefix="/v1", tags=["attention"])
 
 
 @router.post("/attention", response_model=AttentionOut, responses=documented(400, 413, 415, 422, 503))

@@ -16,7 +16,7 @@ from service.api.services import Wired
 from service.problems import documented
 from service.schemas import AttributionsRequest
 
-router = APIRouter(tags=["attributions"])
+router = APIRouter(prefix="/v1", tags=["attributions"])
 
 
 @router.post(

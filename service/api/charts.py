@@ -13,7 +13,7 @@ from service.api.analyses import AnalysisId
 from service.api.services import Services, Wired
 from service.problems import documented
 
-router = APIRouter(tags=["analyses"])
+router = APIRouter(prefix="/v1", tags=["analyses"])
 SVG, PNG = "image/svg+xml", "image/png"
 BINARY = {"type": "string", "format": "binary"}
 # An SVG that is opened by itself is a page: nothing may run in it.

@@ -11,7 +11,7 @@ from service.api.services import Wired
 from service.problems import documented
 from service.schemas import CompareRequest
 
-router = APIRouter(tags=["compare"])
+router = APIRouter(prefix="/v1", tags=["compare"])
 
 
 @router.post("/compare", response_model=Analysis, responses=documented(400, 413, 415, 422, 503))

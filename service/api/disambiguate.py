@@ -17,7 +17,7 @@ from service.api.services import Services, Wired
 from service.dictionary_schemas import DisambiguateRequest
 from service.problems import documented
 
-router = APIRouter(tags=["disambiguate"])
+router = APIRouter(prefix="/v1", tags=["disambiguate"])
 
 
 @router.post("/disambiguate", response_model=lexical.Disambiguation, responses=documented(400, 413, 415, 422, 503))

@@ -21,7 +21,7 @@ from service.api.services import Wired
 from service.problems import documented
 from service.schemas import EmbeddingsRequest
 
-router = APIRouter(tags=["embeddings"])
+router = APIRouter(prefix="/v1", tags=["embeddings"])
 SHORT = 4_000  # code points in all: searched in about a millisecond
 FEW = 8  # usages that are read together with other clients'
 

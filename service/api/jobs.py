@@ -20,7 +20,7 @@ from service.schemas import SensesRequest
 from service.store import NotFound
 from service.tickets import current
 
-router = APIRouter(tags=["jobs"])
+router = APIRouter(prefix="/v1", tags=["jobs"])
 JobId = Annotated[str, Path(description="the `id` of a job", examples=["0123456789abcdef0123"])]
 Key = Annotated[
     str | None,

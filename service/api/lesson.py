@@ -12,7 +12,7 @@ from service.lesson import Lesson
 from service.lesson_schemas import AnswerRequest, LessonOut, PartListed
 from service.problems import documented
 
-router = APIRouter(prefix="/lesson", tags=["lesson"])
+router = APIRouter(prefix="/v1/lesson", tags=["lesson"])
 
 
 def _lesson(request: Request) -> Lesson:

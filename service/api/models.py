@@ -11,7 +11,7 @@ from service.api.services import Wired
 from service.encoders import info
 from service.problems import documented
 
-router = APIRouter(tags=["models"])
+router = APIRouter(prefix="/v1", tags=["models"])
 
 
 @router.get("/models", responses=documented())

@@ -17,7 +17,7 @@ from service.api.services import Services, Wired
 from service.openai_schemas import OpenAIEmbeddings, OpenAIEmbeddingsRequest
 from service.problems import documented
 
-router = APIRouter(tags=["openai"])
+router = APIRouter(prefix="/v1", tags=["openai"])
 FEW, SHORT = 8, 4_000  # sentences, and code points of all, that are read together with other clients'
 
 

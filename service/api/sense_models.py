@@ -26,7 +26,7 @@ from service.api.services import Services, Wired
 from service.problems import documented
 from service.schemas import AssignRequest, MergeRequest, RenameRequest, SenseModelRequest, SplitRequest
 
-router = APIRouter(tags=["sense models"])
+router = APIRouter(prefix="/v1", tags=["sense models"])
 ModelId = Annotated[str, Path(description="the `id` of a sense model", examples=["0123456789abcdef0123"])]
 FILE = "application/octet-stream"
 BINARY = {"content": {FILE: {"schema": {"type": "string", "format": "binary"}}}}

@@ -16,7 +16,7 @@ from service.jobs import JobOut
 from service.problems import documented
 from service.schemas import SensesRequest
 
-router = APIRouter(tags=["senses"])
+router = APIRouter(prefix="/v1", tags=["senses"])
 
 
 Prefer = Annotated[

@@ -10,31 +10,16 @@ from collections import Counter
 from typing import Any
 
 import pytest
-import schemathesis
 from hypothesis import HealthCheck, Phase, Verbosity, given, settings
-from schemathesis.checks import not_a_server_error
-from schemathesis.specs.openapi.checks import (
-    content_type_conformance,
-    response_headers_conformance,
-    response_schema_conformance,
-    status_code_conformance,
-)
 
 from service.app import create_app
 from service.settings import Settings
 from service.store import METADATA, Store
 from tests.fake import FakeEncoder
+from tests.measured import lesson_of
 
 CASES = int(os.environ.get("POLYSEME_FUZZ_CASES", "300"))
 STEPS = 6
-# Not those that say which requests must succeed: whether texts use the target, no schema can tell.
-CHECKS = [
-    not_a_server_error,
-    status_code_conformance,
-    content_type_conformance,
-    response_headers_conformance,
-    response_schema_conformance,
-]
 EFFORT = settings(
     deadline=None,
     suppress_health_check=list(HealthCheck),
@@ -45,20 +30,40 @@ EFFORT = settings(
 )
 
 
+def check(case: Any, response: Any) -> None:
+    """Not by the checks that say which requests must succeed: whether texts use the target, no schema can tell."""
+    from schemathesis.checks import not_a_server_error
+    from schemathesis.specs.openapi.checks import (
+        content_type_conformance,
+        response_headers_conformance,
+        response_schema_conformance,
+        status_code_conformance,
+    )
+
+    checks = [
+        not_a_server_error,
+        status_code_conformance,
+        content_type_conformance,
+        response_headers_conformance,
+        response_schema_conformance,
+    ]
+    case.validate_response(response, checks=checks)
+
+
 @pytest.fixture  # one for each test: schemathesis shuts the app down after it
 def described() -> Any:
     """The app, as its document describes it; "default" answers are left out, so that each status must be named."""
-    app = create_app(
-        Settings(model="fake", max_body_bytes=100_000),
-        encoders={"fake": FakeEncoder(), "causal": FakeEncoder(causal=True)},
-        store=Store("sqlite://"),
-        quick_lesson=True,
-    )
+    import schemathesis  # takes seconds, and only one process of the tests needs it
+
+    encoders = {"fake": FakeEncoder(), "causal": FakeEncoder(causal=True)}
+    app = create_app(Settings(model="fake", max_body_bytes=100_000), encoders=encoders, store=Store("sqlite://"))
+    app.state.lesson = lesson_of(encoders)
     document = app.openapi()
     for path in document["paths"].values():
         for operation in path.values():
             del operation["responses"]["default"]
-    loaded = schemathesis.openapi.from_dict(document)
+    patient = schemathesis.Config.from_dict({"request-timeout": 120})  # its own 10 s are little on a busy machine
+    loaded = schemathesis.openapi.from_dict(document, config=patient)
     loaded.app = app
     return loaded
 
@@ -71,7 +76,7 @@ def test_each_request_by_itself(described: Any) -> None:
     def ask(case: Any) -> None:
         response = case.call()
         seen[case.operation.label, response.status_code] += 1
-        case.validate_response(response, checks=CHECKS)
+        check(case, response)
 
     ask()
     assert seen.total() >= CASES // 2
@@ -92,7 +97,7 @@ def test_requests_that_use_what_others_made(described: Any) -> None:
 
         def validate_response(self, response: Any, case: Any, **_: Any) -> None:
             seen[case.operation.label, response.status_code] += 1
-            case.validate_response(response, checks=CHECKS)
+            check(case, response)
 
     Workflow.run(settings=settings(EFFORT, max_examples=CASES // 3 // STEPS + 1, stateful_step_count=STEPS))
     assert seen.total() >= CASES // 6

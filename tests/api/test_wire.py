@@ -4,18 +4,16 @@ from __future__ import annotations
 
 import re
 import socket
-import threading
-import time
 from collections.abc import Iterator
 from contextlib import suppress
 
 import pytest
-import uvicorn
 
 from service import wire
 from service.app import create_app
 from service.settings import Settings
 from service.store import Store
+from tests.browser.served import running
 from tests.fake import FakeEncoder
 
 BODY = b'{"text": "the bank", "model": "fake"}'
@@ -88,15 +86,8 @@ def port() -> Iterator[int]:
     """A service as `polyseme serve` runs it, over the fake encoder."""
     settings = Settings(model="fake")
     app = create_app(settings, encoders={"fake": FakeEncoder()}, store=Store("sqlite://"))
-    with socket.create_server(("127.0.0.1", 0)) as listening:
-        server = uvicorn.Server(wire.config(app, settings))
-        thread = threading.Thread(target=server.run, kwargs={"sockets": [listening]})
-        thread.start()
-        while not server.started:
-            time.sleep(0.01)
-        yield int(listening.getsockname()[1])
-        server.should_exit = True
-        thread.join(30)
+    with running(app, settings) as address:
+        yield int(address.rpartition(":")[2])
 
 
 def asked(port: int, sent: bytes) -> bytes:

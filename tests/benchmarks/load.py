@@ -60,7 +60,7 @@ def serving(folder: Path, **settings: str) -> Iterator[Server]:
         subprocess.Popen(run, env=os.environ | environment, stdout=subprocess.DEVNULL, stderr=log) as process,
     ):
         try:
-            until = time.monotonic() + 300
+            until = time.monotonic() + 900  # on a machine that does nothing else it takes ten seconds
             while not _ready(port):
                 assert process.poll() is None, (folder / "log").read_text()
                 assert time.monotonic() < until

@@ -1,4 +1,4 @@
-"""The service as people run it, for a browser to open: `polyseme serve` with minilm, a free port, its own database."""
+"""The service for a browser to open: `polyseme serve` with minilm as a process, or any app in a thread."""
 
 from __future__ import annotations
 
@@ -11,13 +11,35 @@ import urllib.request
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from threading import Thread
+from typing import Any
 
+import uvicorn
+
+from service import wire
 from service.settings import Settings
 
 
 @contextmanager
+def running(app: Any, settings: Settings) -> Iterator[str]:
+    """The address of the app, which runs in a thread of this process as `polyseme serve` would run it."""
+    with socket.create_server(("127.0.0.1", 0)) as listening:
+        server = uvicorn.Server(wire.config(app, settings))
+        thread = Thread(target=server.run, kwargs={"sockets": [listening]})
+        thread.start()
+        try:
+            while not server.started:
+                assert thread.is_alive(), "the service stopped"
+                time.sleep(0.01)
+            yield f"http://127.0.0.1:{listening.getsockname()[1]}"
+        finally:
+            server.should_exit = True
+            thread.join(60)
+
+
+@contextmanager
 def serving(folder: Path, **settings: str) -> Iterator[str]:
-    """Its address. `settings` are environment variables without their prefix; the log is `folder`/log."""
+    """The address of `polyseme serve`. `settings` are variables without their prefix; the log is `folder`/log."""
     folder.mkdir(parents=True, exist_ok=True)
     for part in ("models", "lexicon"):
         (folder / part).symlink_to(Settings().home / part)

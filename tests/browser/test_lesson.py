@@ -3,70 +3,24 @@
 from __future__ import annotations
 
 import json
-import socket
-from collections.abc import Callable, Iterator
-from threading import Thread
 from typing import TYPE_CHECKING, Any
 
 import pytest
-import uvicorn
 
 from service import keys
 from service.app import create_app
 from service.settings import Settings
 from service.store import Store
 from service.web.lesson import GUESSES
-from tests.browser.test_pages import BUSY, Seen, fetched, post
+from tests.browser.seen import BUSY, Look, Seen, fetched, post
+from tests.browser.served import running
 from tests.fake import FakeEncoder
 
 if TYPE_CHECKING:
-    from playwright.sync_api import Browser, Page
+    from playwright.sync_api import Page
 
 pytestmark = pytest.mark.browser
 LOOKS = [("light", 1100), ("dark", 320)]
-Look = Callable[..., Seen]
-
-
-@pytest.fixture(scope="module")
-def address() -> Iterator[str]:
-    from analysis.catalogue import resolve
-    from analysis.model.encoder import load
-
-    settings = Settings(model="minilm", models=("minilm",))
-    encoder = load(resolve("minilm", settings.home))
-    with running(create_app(settings, encoders={"minilm": encoder}, store=Store("sqlite://"), quick_lesson=True)) as at:
-        yield at
-
-
-class running:
-    """The app on a free port, in a thread."""
-
-    def __init__(self, app: Any) -> None:
-        self.socket = socket.create_server(("127.0.0.1", 0))
-        self.server = uvicorn.Server(uvicorn.Config(app, log_config=None))
-        self.thread = Thread(target=self.server.run, kwargs={"sockets": [self.socket]})
-
-    def __enter__(self) -> str:
-        self.thread.start()
-        return f"http://127.0.0.1:{self.socket.getsockname()[1]}"
-
-    def __exit__(self, *_: object) -> None:
-        self.server.should_exit = True
-        self.thread.join(60)
-        self.socket.close()
-
-
-@pytest.fixture
-def look(browser: Browser, address: str) -> Iterator[Look]:
-    contexts = []
-
-    def make(scheme: Any = "light", width: int = 1100, at: str = address) -> Seen:
-        contexts.append(browser.new_context(color_scheme=scheme, viewport={"width": width, "height": 900}))
-        return Seen(contexts[-1].new_page(), at)
-
-    yield make
-    for context in contexts:
-        context.close()
 
 
 @pytest.fixture(scope="module")
@@ -162,7 +116,7 @@ def test_a_guess_comes_before_what_was_measured(look: Look, lesson: Any) -> None
     page.locator("form[data-for=paths]").get_by_role("button", name="Show without").press("Enter")
     assert page.locator("#paths-measured").is_visible()
     assert page.evaluate("document.activeElement.id") == "paths-measured"
-    seen.check()
+    seen.check(within="#cost")
 
 
 def test_the_exercise_by_choice_and_in_words(look: Look, address: str, lesson: Any) -> None:
@@ -184,7 +138,7 @@ def test_the_exercise_by_choice_and_in_words(look: Look, address: str, lesson: A
     write.locator(".feedback li").first.wait_for()
     shown = [item.get_attribute("data-idea") for item in write.locator(".feedback li").all()]
     assert shown == [idea["id"] for kind in ("mistaken", "found", "missing") for idea in told[kind]]
-    seen.check()
+    seen.check(within="#exercise")
     assert not page.locator("#paths-measured").is_visible()
     choose.get_by_role("link", name="Every word is one step").click()
     assert page.locator("#paths-measured").is_visible()
@@ -208,7 +162,7 @@ def test_what_fails_says_so_and_can_be_tried_again(look: Look, lesson: Any) -> N
     page.locator("#write").get_by_role("button").click()
     page.locator("#write .error:visible").wait_for()
     assert page.get_by_label("your own words").input_value() == "it is parallel"
-    seen.check(errors=True)
+    seen.check(errors=True, within="#cost")
     page.unroute("**/view/lesson/cost")
     section.get_by_role("button", name="Measure again").click()
     section.locator(".found").wait_for(timeout=60_000)
@@ -220,7 +174,7 @@ def test_a_service_without_the_model_shows_the_rest(look: Look) -> None:
     key, kept = keys.make("alice")
     settings = Settings(model="fake", api_keys=(kept,))
     app = create_app(settings, encoders={"fake": FakeEncoder()}, store=Store("sqlite://"), quick_lesson=True)
-    with running(app) as at:
+    with running(app, settings) as at:
         page = look(at=at).open("/lesson?show=all")
         page.locator("#key-error:visible").wait_for()
         page.get_by_label("API key").fill(key)

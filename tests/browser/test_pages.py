@@ -4,26 +4,25 @@ from __future__ import annotations
 
 import json
 import re
-import socket
-import urllib.request
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from pathlib import Path
-from threading import Thread
 from typing import TYPE_CHECKING, Any
 
 import pytest
-import uvicorn
 
 from service import keys
 from service.app import create_app
 from service.settings import Settings
 from service.store import Store
 from service.web.heat import DARK, LIGHT, ink, luminance, step, stylesheet
-from tests.browser.served import serving
+from tests.browser.seen import BUSY, Look, Seen, fetched, post
+from tests.browser.served import running
 from tests.fake import FakeEncoder
 
 if TYPE_CHECKING:
-    from playwright.sync_api import Browser, Locator, Page
+    from playwright.sync_api import Locator, Page
+
+    from tests.browser.conftest import MakeContext, Served
 
 pytestmark = pytest.mark.browser
 SCRIPT = "<script>document.title = 'run'</script>"
@@ -38,97 +37,30 @@ SENTENCES = [
     "An otter slid down the muddy bank into the water.",
     "Nothing here uses the word.",
 ]
-WIDTHS = [("light", 1200), ("dark", 390)]
-TAGS = ["wcag2a", "wcag2aa", "wcag21a", "wcag21aa", "wcag22aa", "best-practice"]
-AXE = {"runOnly": TAGS, "resultTypes": ["violations"]}
-BUSY = {"type": "about:blank", "title": "Busy", "status": 503, "detail": "too many wait", "remedy": "try again in 2 s"}
-
-
-class Seen:
-    """A page, what it asked for and what its console told."""
-
-    def __init__(self, page: Page, address: str) -> None:
-        self.page, self.address = page, address
-        self.asked: list[str] = []
-        self.told: list[str] = []
-        page.on("request", lambda request: self.asked.append(request.url))
-        page.on("console", lambda line: line.type == "error" and self.told.append(line.text))
-        page.on("pageerror", lambda error: self.told.append(str(error)))
-
-    def open(self, path: str) -> Page:
-        self.page.goto(self.address + path)
-        self.idle()
-        return self.page
-
-    def idle(self) -> None:
-        self.page.wait_for_selector("[aria-busy=true]", state="detached", timeout=60_000)
-
-    def show_all(self) -> None:
-        """Charts are drawn when they come near."""
-        for drawing in self.page.locator("[data-chart]").all():
-            drawing.scroll_into_view_if_needed()
-            drawing.locator("svg").wait_for(timeout=30_000)
-        self.idle()
-
-    def check(self, *, errors: bool = False) -> None:
-        """No other origin, nothing on the console, nothing scrolls sideways, and axe finds nothing."""
-        from axe_playwright_python.sync_playwright import Axe
-
-        assert all(url.startswith((self.address, "data:", "blob:")) for url in self.asked)
-        if not errors:
-            assert self.told == []
-        assert self.page.evaluate("document.documentElement.scrollWidth <= window.innerWidth")
-        found = Axe().run(self.page, options=AXE).response["violations"]
-        assert not found, [(one["id"], [node["html"][:160] for node in one["nodes"][:3]]) for one in found]
+WIDTHS: list[tuple[Any, int]] = [("light", 1200), ("dark", 390)]
 
 
 @pytest.fixture(scope="module")
-def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    return tmp_path_factory.mktemp("pages")
+def analysis(served: Served) -> Any:
+    return post(
+        served.address, "/v1/senses", {"target": "bank", "texts": SENTENCES, "faithfulness": 4, "fractions": [0.2]}
+    )
 
 
 @pytest.fixture(scope="module")
-def address(folder: Path) -> Iterator[str]:
-    with serving(folder) as found:
-        yield found
-
-
-Look = Callable[..., Any]
-
-
-@pytest.fixture
-def look(browser: Browser, address: str) -> Iterator[Look]:
-    """Opens pages in a colour scheme and at a width."""
-    contexts = []
-
-    def make(scheme: Any = "light", width: int = 1200, at: str = address) -> Seen:
-        contexts.append(browser.new_context(color_scheme=scheme, viewport={"width": width, "height": 900}))
-        return Seen(contexts[-1].new_page(), at)
-
-    yield make
-    for context in contexts:
-        context.close()
-
-
-def post(address: str, path: str, body: Any) -> Any:
-    request = urllib.request.Request(address + path, json.dumps(body).encode(), {"Content-Type": "application/json"})
-    with urllib.request.urlopen(request) as answer:
-        return json.load(answer)
-
-
-def fetched(address: str, path: str) -> Any:
-    with urllib.request.urlopen(address + path) as answer:
-        return json.load(answer)
+def comparison(served: Served) -> Any:
+    return post(served.address, "/v1/compare", {"target": "bank", "texts": SENTENCES[:5]})
 
 
 @pytest.fixture(scope="module")
-def analysis(address: str) -> Any:
-    return post(address, "/v1/senses", {"target": "bank", "texts": SENTENCES, "faithfulness": 4, "fractions": [0.2]})
-
-
-@pytest.fixture(scope="module")
-def comparison(address: str) -> Any:
-    return post(address, "/v1/compare", {"target": "bank", "texts": SENTENCES[:5]})
+def results(context: MakeContext, served: Served, analysis: Any) -> Iterator[list[Seen]]:
+    """The page of the analysis, wide and narrow. Those who change what they see put it back."""
+    found = [Seen(context(scheme, width).new_page(), served.address) for scheme, width in WIDTHS]
+    for seen in found:
+        seen.open(f"/senses/{analysis['id']}")
+    yield found
+    for seen in found:
+        seen.page.close()
 
 
 # every page, in both schemes, wide and narrow
@@ -138,19 +70,20 @@ def comparison(address: str) -> Any:
     ("path", "scheme", "width"),
     [
         ("/", "dark", 390),
-        ("/senses/{}", "light", 1200),
-        ("/senses/{}", "dark", 390),
         ("/attention", "light", 1200),
         ("/attention", "dark", 390),
         ("/vectors", "dark", 390),
         ("/vectors/{}", "light", 1200),
     ],
 )
-def test_nothing_is_wrong_with_a_page(
-    look: Look, path: str, scheme: str, width: int, analysis: Any, comparison: Any
-) -> None:
+def test_nothing_is_wrong_with_a_page(look: Look, path: str, scheme: str, width: int, comparison: Any) -> None:
     seen = look(scheme, width)
-    page = seen.open(path.format(comparison["id"] if "vectors" in path else analysis["id"]))
+    seen.open(path.format(comparison["id"]))
+    nothing_is_wrong(seen)
+
+
+def nothing_is_wrong(seen: Seen) -> None:
+    page = seen.page
     seen.show_all()
     # All that can be opened; of the tables of charts the first, since the others are like it.
     page.evaluate(
@@ -180,7 +113,7 @@ def test_the_first_paint_takes_less_than_a_second(look: Look) -> None:
 # senses
 
 
-def test_from_sentences_to_senses(look: Look, address: str, folder: Path) -> None:
+def test_from_sentences_to_senses(look: Look, served: Served) -> None:
     seen = look()
     page = seen.open("/")
     assert "A worked example" in page.locator(".worked").inner_text()
@@ -189,8 +122,8 @@ def test_from_sentences_to_senses(look: Look, address: str, folder: Path) -> Non
     page.get_by_role("button", name="Find senses").click()
     page.wait_for_url("**/senses/*", timeout=60_000)
     page.locator(".result").wait_for()
-    assert re.fullmatch(r"/senses/[0-9a-f]{20}", page.url.removeprefix(address))
-    found = fetched(address, "/v1/analyses/" + page.url.rpartition("/")[2])
+    assert re.fullmatch(r"/senses/[0-9a-f]{20}", page.url.removeprefix(served.address))
+    found = fetched(served.address, "/v1/analyses/" + page.url.rpartition("/")[2])
     shows(page, found)
     assert "<script>" in page.locator(".kwic").inner_text()
     assert page.title() == "Senses · Polyseme"
@@ -203,7 +136,7 @@ def test_from_sentences_to_senses(look: Look, address: str, folder: Path) -> Non
     shows(page, found)
     page.go_back()
     page.locator(".worked").wait_for()
-    log = (folder / "log").read_text()
+    log = served.log.read_text(encoding="utf-8")
     assert "job" in log
     assert "mortgage" not in log
     assert "bank" not in log
@@ -238,9 +171,9 @@ def shows(page: Page, found: Any) -> None:
         assert f"{row['comprehensiveness']['value']:.3f}" in page.locator("main").inner_text()
 
 
-def test_each_driver_says_its_sign_and_can_be_read(look: Look, analysis: Any) -> None:
-    for scheme, width in WIDTHS:
-        page = look(scheme, width).open(f"/senses/{analysis['id']}")
+def test_each_driver_says_its_sign_and_can_be_read(results: list[Seen]) -> None:
+    for seen in results:
+        page = seen.page
         marks = page.locator(".card mark.for, .card mark.against")
         assert marks.count() > 3
         for mark in marks.all():
@@ -263,8 +196,8 @@ def contrasts(marks: Locator) -> list[float]:
     return found
 
 
-def test_the_table_aligns_sorts_filters_and_opens(look: Look, analysis: Any) -> None:
-    page = look().open(f"/senses/{analysis['id']}")
+def test_the_table_aligns_sorts_filters_and_opens(results: list[Seen], analysis: Any) -> None:
+    page = results[0].page
     centres = page.locator(".kwic td.keyword").evaluate_all(
         "all => all.map(cell => { const box = cell.getBoundingClientRect(); return box.x + box.width / 2; })"
     )
@@ -296,26 +229,35 @@ def test_the_table_aligns_sorts_filters_and_opens(look: Look, analysis: Any) -> 
     assert opener.get_attribute("aria-expanded") == "true"
     more = page.locator(f"#{opener.get_attribute('aria-controls')}")
     assert "Without the word, the probability changes by" in more.inner_text()
+    opener.press("Enter")
+    page.get_by_label("Only sentences with").fill("")
+    assert visible.count() == len(analysis["usages"])
 
 
-def test_the_map_follows_the_card(look: Look, analysis: Any) -> None:
-    seen = look()
-    page = seen.open(f"/senses/{analysis['id']}")
+def test_the_map_follows_the_card(results: list[Seen], analysis: Any) -> None:
+    seen = results[0]
+    page = seen.page
     points = page.locator("[data-chart=sense-map] svg .mark-symbol.role-mark path")
     page.locator("[data-chart=sense-map]").scroll_into_view_if_needed()
     points.first.wait_for(timeout=30_000)
     assert points.count() == 8
-    page.get_by_role("button", name="Show only A below").click()
-    page.wait_for_timeout(300)
-    seen.idle()
-    assert points.count() == analysis["senses"][0]["size"]
+    for shown in (analysis["senses"][0]["size"], 8):
+        page.get_by_role("button", name="Show only A below").click()
+        page.wait_for_timeout(300)
+        seen.idle()
+        assert points.count() == shown
 
 
-def test_exports_are_those_of_the_api(look: Look, address: str, analysis: Any) -> None:
-    page = look().open(f"/senses/{analysis['id']}")
+def test_exports_are_those_of_the_api(results: list[Seen], analysis: Any) -> None:
+    page = results[0].page
     with page.expect_download() as download:
         page.get_by_role("link", name="JSON", exact=True).click()
     assert json.loads(Path(download.value.path()).read_text()) == analysis
+
+
+def test_nothing_is_wrong_with_a_result(results: list[Seen]) -> None:
+    for seen in results:
+        nothing_is_wrong(seen)
 
 
 def test_senses_are_kept_renamed_merged_and_split(look: Look, address: str, analysis: Any) -> None:
@@ -339,7 +281,7 @@ def test_senses_are_kept_renamed_merged_and_split(look: Look, address: str, anal
     assert fetched(address, "/v1/sense-models/" + renamed.rpartition("saved=")[2])["senses"][0]["label"] == "money"
     page.get_by_role("button", name="Split in two").first.click()
     page.locator(".saved li").nth(2).wait_for()
-    seen.check(errors=True)
+    seen.check(errors=True, within=".saved")
     for box in page.locator(".saved input[type=checkbox]").all():
         box.check()
     page.get_by_role("button", name="Merge the chosen ones").click()
@@ -398,7 +340,7 @@ def test_what_is_wrong_stands_by_its_field(look: Look, target: str, texts: str, 
     assert page.get_by_label("Word", exact=True).input_value() == target
     assert page.evaluate("document.getElementById('texts').value.length") == len(texts)
     if says == "no sentences":
-        seen.check(errors=True)
+        seen.check(errors=True, within="#ask")
 
 
 @pytest.mark.parametrize(
@@ -452,7 +394,7 @@ def test_a_busy_or_broken_service_loses_nothing(look: Look, path: str) -> None:
     error.wait_for()
     assert error.inner_text() == "Too many wait: try again in 2 s."
     assert submit.is_enabled()
-    seen.check(errors=True)
+    seen.check(errors=True, within="#ask")
     page.unroute_all()
     page.route(re.compile("/v1/"), lambda route: route.abort("connectionreset"))
     submit.click()
@@ -473,24 +415,19 @@ def with_keys(tmp_path: Path) -> Iterator[tuple[str, str]]:
     key, kept = keys.make("alice")
     settings = Settings(home=tmp_path, model="fake", api_keys=(kept,))
     app = create_app(settings, encoders={"fake": FakeEncoder()}, store=Store(f"sqlite:///{tmp_path}/pages.db"))
-    with socket.create_server(("127.0.0.1", 0)) as listening:
-        server = uvicorn.Server(uvicorn.Config(app, log_config=None))
-        thread = Thread(target=server.run, kwargs={"sockets": [listening]})
-        thread.start()
-        yield f"http://127.0.0.1:{listening.getsockname()[1]}", key
-        server.should_exit = True
-        thread.join(30)
+    with running(app, settings) as at:
+        yield at, key
 
 
 def test_a_service_with_keys_asks_for_one(look: Look, with_keys: tuple[str, str]) -> None:
     at, key = with_keys
     seen = look(at=at)
     page = seen.open("/vectors")
-    seen.check()
+    seen.check(within="#key-form")
     page.get_by_role("button", name="Compare").click()
     page.locator("#key-error:visible").wait_for()
     assert page.evaluate("document.activeElement.id") == "key"
-    seen.check(errors=True)
+    seen.check(errors=True, within="#key-form")
     page.get_by_label("API key").fill(key)
     page.get_by_role("button", name="Use it").click()
     page.get_by_role("button", name="Compare").click()

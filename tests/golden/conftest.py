@@ -1,31 +1,30 @@
-"""The real models, each loaded once for all golden tests."""
+"""The real models."""
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
 import pytest
 
-from analysis.catalogue import ModelFolder, resolve
-from analysis.model.encoder import TransformerEncoder, load
-from service.settings import Settings
+from tests.real import real
 
-
-def folder(name: str) -> ModelFolder:
-    return resolve(name, Settings().home)
+if TYPE_CHECKING:
+    from analysis.model.encoder import TransformerEncoder
 
 
 @pytest.fixture(scope="session")
 def minilm() -> TransformerEncoder:
-    return load(folder("minilm"))
+    return real("minilm")
 
 
 @pytest.fixture(scope="session")
 def mpnet() -> TransformerEncoder:
-    return load(folder("mpnet"))
+    return real("mpnet")
 
 
 @pytest.fixture(scope="session")
 def smollm2() -> TransformerEncoder:
-    return load(folder("smollm2"))
+    return real("smollm2")
 
 
 @pytest.fixture(scope="session", params=["minilm", pytest.param("smollm2", marks=pytest.mark.slow)])

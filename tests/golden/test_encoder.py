@@ -17,7 +17,7 @@ from analysis.errors import BadText, UnsupportedModel
 from analysis.model.encoder import TransformerEncoder, load
 from analysis.text import find
 from analysis.types import FloatArray, Occurrence, Perturbed, Span
-from tests.golden.conftest import folder
+from tests.real import folder
 
 TEXTS = [
     "I went to the bank to deposit money",

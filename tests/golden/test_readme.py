@@ -15,9 +15,11 @@ from pathlib import Path
 
 import pytest
 
+from analysis.model import encoder
 from service.cli import main
 from service.settings import Settings
 from service.settings_table import table, written
+from tests.real import real
 
 ROOT = Path(__file__).parents[2]
 README = (ROOT / "README.md").read_text(encoding="utf-8")
@@ -68,8 +70,9 @@ def test_the_readme_has_examples() -> None:
 def test_commands_print_what_the_readme_shows(
     monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
 ) -> None:
-    """In the README's order, since later commands use the files of those before."""
+    """In the README's order, since later commands use the files of those before; each model is loaded once for all."""
     monkeypatch.chdir(ROOT)
+    monkeypatch.setattr(encoder, "load", lambda found, **_: real(found.name))
     (ROOT / "out").mkdir(exist_ok=True)  # as `make demo` does
     for command, shown in COMMANDS:
         monkeypatch.setattr(sys, "argv", shlex.split(command))
@@ -135,5 +138,6 @@ def test_the_python_example_runs(monkeypatch: pytest.MonkeyPatch, capsys: pytest
     code = re.search(r"```python\n(.*?)```", README, re.DOTALL)
     assert code
     monkeypatch.chdir(ROOT)
+    monkeypatch.setattr(encoder, "load", lambda found, **_: real(found.name))
     exec(code[1], {})
     assert capsys.readouterr().out.startswith("several senses")

@@ -40,16 +40,33 @@ def run(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> 
     return Run(monkeypatch, capsys)
 
 
+def copied(here: Path) -> Path:
+    """A home with the dictionary and nothing else."""
+    shutil.copytree(pull.folder(Settings().home), pull.folder(here))
+    return here
+
+
+@pytest.fixture(scope="module")
+def whole(tmp_path_factory: pytest.TempPathFactory, lexicon: Lexicon) -> Path:
+    """One for all who only read it, as a dictionary takes seconds to be opened."""
+    return copied(tmp_path_factory.mktemp("lexicon") / "home")
+
+
+@pytest.fixture
+def reading(whole: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("POLYSEME_HOME", str(whole))
+
+
 @pytest.fixture
 def home(tmp_path: Path, lexicon: Lexicon, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """A home with the dictionary and nothing else."""
-    here = tmp_path / "home"
-    shutil.copytree(pull.folder(Settings().home), pull.folder(here))
+    """One to write into."""
+    here = copied(tmp_path / "home")
     monkeypatch.setenv("POLYSEME_HOME", str(here))
     return here
 
 
-def test_a_word_in_a_sentence(run: Run, home: Path, tmp_path: Path) -> None:
+@pytest.mark.usefixtures("reading")
+def test_a_word_in_a_sentence(run: Run, tmp_path: Path) -> None:
     code, out, _ = run("disambiguate", TEXT, "--target", "bank", "--pos", "n", "--threshold", 0)
     assert code == 0
     assert "WordNet 3.0, fake, by glosses" in out
@@ -62,6 +79,7 @@ def test_a_word_in_a_sentence(run: Run, home: Path, tmp_path: Path) -> None:
     assert [usage["source_id"] for usage in json.loads(out)["usages"]] == ["1", "1", "1", "2"]
 
 
+@pytest.mark.usefixtures("reading")
 @pytest.mark.parametrize(
     ("arguments", "told"),
     [
@@ -76,7 +94,7 @@ def test_a_word_in_a_sentence(run: Run, home: Path, tmp_path: Path) -> None:
         (("of the",), "the dictionary has no word of the text"),
     ],
 )
-def test_what_is_wrong_is_said_in_one_line(run: Run, home: Path, arguments: tuple[str, ...], told: str) -> None:
+def test_what_is_wrong_is_said_in_one_line(run: Run, arguments: tuple[str, ...], told: str) -> None:
     code, _, complaint = run("disambiguate", *arguments)
     assert code == 2
     assert told in complaint

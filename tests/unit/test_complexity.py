@@ -217,11 +217,9 @@ def test_the_worked_example_by_hand() -> None:
 
 @pytest.fixture(scope="module")
 def minilm() -> Any:
-    from analysis.catalogue import resolve
-    from analysis.model.encoder import load
-    from service.settings import Settings
+    from tests.real import real
 
-    return load(resolve("minilm", Settings().home))
+    return real("minilm")
 
 
 @pytest.fixture(scope="module")

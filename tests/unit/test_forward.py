@@ -138,11 +138,11 @@ class Counted:
     """A forward pass that counts the readings it is given."""
 
     def __init__(self, forward: Forward) -> None:
-        self.forward, self.batches, self.readings = forward, forward.batches, 0
+        self.forward, self.batches, self.room, self.readings = forward, forward.batches, forward.room, 0
 
-    def __call__(self, readings: Sequence[Reading], wanted: Wanted) -> Kept:
+    def __call__(self, readings: Sequence[Reading], wanted: Wanted, room: Any = None) -> Kept:
         self.readings += len(readings)
-        return self.forward(readings, wanted)
+        return self.forward(readings, wanted, room)
 
 
 def test_repeated_texts_are_computed_once_and_progress_counts_them_all() -> None:

@@ -7,7 +7,7 @@ which loses quality is seen; a bar that was not reached stays visible in the tab
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from itertools import combinations
 from pathlib import Path
 from typing import NamedTuple
@@ -33,6 +33,7 @@ pytestmark = pytest.mark.quality
 SEEDS = range(5)
 USAGES = 30  # of the question "one sense or two"
 PAIRS = 400  # of one class and of two, a word and a seed
+PAIRED = 1500  # usages of a training half that pairs are drawn from, at most
 DRAWN = 0.5  # of the test half, for the stability
 LIMIT = int(os.environ.get("POLYSEME_QUALITY_LIMIT") or 0) or None  # usages of a half; the whole, when not said
 
@@ -86,7 +87,7 @@ def hold(reached: bool) -> None:
     assert reached or LIMIT
 
 
-def read(encoder: Encoder, usages: tuple[Labelled, ...], layers: tuple[int, ...] = ()) -> Half:
+def read(encoder: Encoder, usages: Sequence[Labelled], layers: tuple[int, ...] = ()) -> Half:
     kept = limited(usages, Options(limit=LIMIT))
     arrays = embed(encoder, [usage.occurrence for usage in kept], cache(), layers=layers)
     return Half(arrays, np.array([usage.label for usage in kept]))
@@ -150,7 +151,8 @@ def test_two_usages(encoder: Encoder, words: Mapping[str, Word]) -> None:
     assert model is not None
     by_word = []
     for word in words.values():
-        half = read(encoder, word.train, same_sense.middle_layers(encoder.info.layers))
+        some = limited(word.train, Options(limit=PAIRED))
+        half = read(encoder, some, same_sense.middle_layers(encoder.info.layers))
         for seed in SEEDS:
             random = np.random.default_rng(seed)
             a, b = random.integers(0, len(half.gold), (2, 400 * PAIRS))

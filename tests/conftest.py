@@ -12,7 +12,7 @@ import subprocess
 import tempfile
 from collections.abc import Callable, Iterator
 from pathlib import Path
-from typing import TYPE_CHECKING, NamedTuple, NoReturn
+from typing import TYPE_CHECKING, Any, NamedTuple, NoReturn
 
 import pytest
 from hypothesis import settings
@@ -112,8 +112,19 @@ def lexicon() -> Lexicon:
 settings.register_profile("polyseme", deadline=None, max_examples=50)
 settings.load_profile("polyseme")
 
-# What is run together, the longest first, so that of two processes none has much left when the other is done.
-GROUPS = ("browser", "real models", "PostgreSQL")
+# What is run by one process, since it shares a browser, the large models or a server; any other file is by itself.
+# The longest come first, so that of two processes none has much left when the other is done.
+GROUPS = {
+    "browser": ("tests/browser/",),
+    "real models": ("tests/golden/", "tests/unit/test_complexity.py"),
+    "PostgreSQL": tuple(
+        f"tests/api/test_{name}.py" for name in ("backup", "job_rows", "migrations", "store", "worker")
+    ),
+}
+
+
+def _group(nodeid: str) -> str:
+    return next((name for name, places in GROUPS.items() if nodeid.startswith(places)), nodeid.partition("::")[0])
 
 
 def pytest_configure(config: pytest.Config) -> None:
@@ -122,16 +133,21 @@ def pytest_configure(config: pytest.Config) -> None:
         config.option.loadscopereorder = False
 
 
-@pytest.hookimpl(tryfirst=True)  # before pytest-xdist looks at the groups
+@pytest.hookimpl(optionalhook=True)
+def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> Any:
+    """`--dist loadgroup` by the groups above: pytest-xdist 3.8's own go by a mark that pytest 9.2 does not let it set,
+    and then each process sets up every module's fixtures."""
+    if config.option.dist != "loadgroup":
+        return None
+    from xdist.scheduler import LoadScopeScheduling
+
+    class ByGroup(LoadScopeScheduling):
+        def _split_scope(self, nodeid: str) -> str:
+            return _group(nodeid)
+
+    return ByGroup(config, log)
+
+
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Of two processes each takes whole files, or all files that share a browser, the large models, or a server."""
-    servers = {item.path for item in items if item.get_closest_marker("postgres")}
-
-    def group(item: pytest.Item) -> str:
-        folder = item.path.parent.name
-        shared = {"browser": "browser", "golden": "real models"}.get(folder)
-        return shared or ("PostgreSQL" if item.path in servers else str(item.path))
-
-    for item in items:
-        item.add_marker(pytest.mark.xdist_group(group(item)))
-    items.sort(key=lambda item: GROUPS.index(group(item)) if group(item) in GROUPS else len(GROUPS))
+    order = list(GROUPS)
+    items.sort(key=lambda item: order.index(group) if (group := _group(item.nodeid)) in GROUPS else len(order))

@@ -44,7 +44,7 @@ class Norm(NamedTuple):
     def into(self, out: Tensor, states: Tensor) -> Tensor:
         """In parts, as torch takes new memory for the result of each: glibc before 2.38 finds none of the size that it
         got back a moment ago, since torch's begins at multiples of 64 bytes."""
-        for place, part in zip(out.split(ROWS), states.split(ROWS), strict=True):
+        for place, part in zip(torch.split(out, ROWS), torch.split(states, ROWS), strict=True):
             place.copy_(functional.layer_norm(part, self.weight.shape, self.weight, self.bias, self.epsilon))
         return out
 

@@ -17,6 +17,7 @@ from analysis.errors import BadOption
 from analysis.model.batches import batches, filled
 from analysis.model.encoder import LOOK_AHEAD, TransformerEncoder, load
 from analysis.model.forward import Forward, Kept, Wanted
+from analysis.model.memory import LARGE, zeros
 from analysis.model.reading import Reading
 from analysis.text import find
 from analysis.types import Occurrence, Perturbed, Span
@@ -210,3 +211,19 @@ def plain(encoder: TransformerEncoder, ids: Any) -> Any:
 
 def near(actual: Any, expected: Any) -> None:
     np.testing.assert_allclose(actual, np.asarray(expected), atol=2e-5, rtol=2e-5)
+
+
+def test_targets_of_one_text_that_take_more_rows_than_the_text_has() -> None:
+    encoder, text = tiny("mpnet"), "the bank of the river by my money"
+    used = [Occurrence(text, "", start, len(text), str(start)) for start in (0, 4, 9, 12, 16, 22, 25, 28)]
+    laid = encoder._lay_out(used)
+    assert sum(reading.target.sum() for reading in laid) > 2 * len(laid[0])
+    near(encoder.encode(used, context=False).vectors, torch.from_numpy(encoder.encode(used).vectors))
+
+
+def test_large_and_small_arrays_are_zero_and_may_be_written_to() -> None:
+    for shape in ((3, 2), (0, 4), (LARGE, 2)):
+        array = zeros(*shape)
+        assert (array.shape, array.dtype) == (shape, np.float32)
+        assert not array.any()
+        array[:] = 1

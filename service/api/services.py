@@ -145,11 +145,12 @@ class Services:
             load.done(time.monotonic() - since)
 
 
-async def _services(request: Request) -> Services:
+async def wired(request: Request) -> Services:
+    """The services, after the request's ticket is written; a route has them as `Wired`."""
     services: Services = request.app.state.services
     caller = request.scope.get("caller") or (request.client.host if request.client else "")
     CURRENT.set(Ticket(caller, services.settings.deadline_seconds, request.receive))
     return services
 
 
-Wired = Annotated[Services, Depends(_services)]
+Wired = Annotated[Services, Depends(wired)]

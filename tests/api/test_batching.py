@@ -146,7 +146,7 @@ def test_a_bad_input_fails_nobody_else() -> None:
             return super().encode(readings, **kwargs)
 
     encoder = Picky()
-    with sharing(encoder) as (shared, fair, turns), turns.turn(Ticket()):
+    with sharing(encoder) as (shared, fair, turns), turns.turn(holder := Ticket()):
 
         async def released() -> list[Any]:
             both = asyncio.gather(
@@ -157,11 +157,11 @@ def test_a_bad_input_fails_nobody_else() -> None:
             while shared.waiting() < 2:
                 await asyncio.sleep(0.001)
             encoder.gate.set()
-            turns._give()
+            turns._give(holder)
             return await both
 
         bad, good = asyncio.run(released())
-        turns._take(Ticket())
+        turns._take(holder)
     assert isinstance(bad, BadSpan)
     assert good.occurrences[0].text == "good bank"
 

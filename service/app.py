@@ -161,7 +161,7 @@ def _settle(services: Services) -> None:
 def _cores(settings: Settings) -> int:
     """How many torch will use."""
     said = os.environ.get("OMP_NUM_THREADS", "")
-    return settings.threads or (int(said) if said.isdecimal() else len(os.sched_getaffinity(0)))
+    return settings.threads or (int(said) if said.isdecimal() else os.cpu_count() or 1)
 
 
 def _share(parts: int) -> None:

@@ -23,6 +23,7 @@ from analysis.model.batches import filled
 from analysis.model.forward import Kept, Wanted, nothing, shares, stacked
 from analysis.model.memory import zeros
 from analysis.model.reading import Reading
+from analysis.model.scripted import Batch, Program, Weights, compiled
 from analysis.types import FloatArray, IntArray
 
 SIZE, SUBWORDS = 256, 512  # of the texts in a batch, at most: larger ones leave the processor's cache
@@ -140,6 +141,8 @@ class Packed:
             with torch.inference_mode():
                 like = torch.empty((1, window, 1), device=model.device)
                 self._bias = model.encoder.compute_position_bias(like)
+        self._weights = self._of_all()
+        self._program = compiled()
 
     def batches(self, readings: Sequence[Reading]) -> Iterator[list[int]]:
         """See `Forward`; the readings of one text stand together, and cost as much as one of them."""
@@ -160,8 +163,12 @@ class Packed:
     @torch.inference_mode()
     def __call__(self, readings: Sequence[Reading], wanted: Wanted, room: Room | None = None) -> Kept:
         """Fastest where texts of equal length stand together."""
-        laid, width, room = self._lay(readings), len(self._norm.weight), room or self.room()
+        laid, width = self._lay(readings), len(self._norm.weight)
         pieces = self._pieces(readings, laid) if wanted.attention or not wanted.context else None
+        at_once = pieces is not None and len(pieces.own) <= PART and not (wanted.attention or wanted.context)
+        if at_once and pieces is not None and self._program is not None:
+            return self._at_once(self._program, laid, pieces, wanted)
+        room = room or self.room()
         states = self._embed(laid, room)
         means, scores = {0: laid.target @ states} if 0 in wanted.layers else {}, []
         for depth, layer in enumerate(self._layers, 1):
@@ -184,6 +191,24 @@ class Packed:
             rows=self._rows(torch.stack(scores), pieces) if wanted.attention and pieces is not None else (),
         )
 
+    def _at_once(self, program: Program, laid: Laid, pieces: Pieces, wanted: Wanted) -> Kept:
+        """The targets' states alone."""
+        batch = Batch(
+            laid.ids,
+            laid.positions,
+            _bare(laid.runs),
+            laid.target,
+            pieces.at,
+            pieces.own,
+            pieces.keys,
+            pieces.shares,
+            _bare(pieces.runs),
+            None if self._bias is None else self._distances(pieces),
+        )
+        *layers, vectors = program(self._weights, batch, list(wanted.layers))
+        n = len(laid.starts)
+        return Kept(vectors.cpu().numpy(), nothing(n), stacked(layers, n), ())
+
     @torch.inference_mode()
     def whole(self, ids: IntArray) -> FloatArray:
         """(L, H, T, T): the attention of one text, all of it."""
@@ -202,6 +227,24 @@ class Packed:
                 states = _finish(layer, (found[-1] @ value).transpose(0, 1).reshape(length, width), states, room)
         weights: FloatArray = torch.stack(found).cpu().numpy()
         return weights
+
+    def _of_all(self) -> Weights:
+        parts = self._embeddings
+        kinds = parts.token_type_embeddings.weight[0] if hasattr(parts, "token_type_embeddings") else None
+        layers = [[tensor for part in layer for tensor in (part.weight, part.bias)] for layer in self._layers]
+        norms = [self._norm, *(norm for layer in self._layers for norm in (layer.first, layer.second))]
+        if len({norm.epsilon for norm in norms}) != 1:
+            raise ValueError("one epsilon is known here")
+        return Weights(
+            parts.word_embeddings.weight,
+            parts.position_embeddings.weight,
+            kinds,
+            (self._norm.weight, self._norm.bias),
+            layers,
+            self._bias,
+            self._norm.epsilon,
+            self._heads,
+        )
 
     def _embed(self, laid: Laid, room: Room) -> Tensor:
         """(S, D)"""
@@ -234,10 +277,15 @@ class Packed:
             parts.append(products.view(len(own), self._heads, -1).sum(-1))
         score: Tensor = torch.cat(parts) * (query.shape[1] // self._heads) ** -0.5
         if self._bias is not None:
-            lengths = [run.length for run in pieces.runs for _ in range(run.texts)]
-            places = zip(pieces.places, lengths, strict=True)
-            score += torch.cat([self._bias[0, :, place, :length].T for place, length in places])
+            score += self._distances(pieces)
         return score
+
+    def _distances(self, pieces: Pieces) -> Tensor:
+        """(S', H): what the distances to the targets' subwords add to their scores."""
+        assert self._bias is not None  # noqa: S101 - for the type checker
+        lengths = [run.length for run in pieces.runs for _ in range(run.texts)]
+        places = zip(pieces.places, lengths, strict=True)
+        return torch.cat([self._bias[0, :, place, :length].T for place, length in places])
 
     def _last(self, layer: Layer, states: Tensor, pieces: Pieces, room: Room) -> tuple[Tensor, Tensor]:
         """The last layer for the targets' subwords only: (P, D), and the scores of their attention (S', H)."""
@@ -376,6 +424,10 @@ def _runs(lengths: Sequence[int]) -> tuple[Run, ...]:
         runs.append(run)
         start = run.rows.stop
     return tuple(runs)
+
+
+def _bare(runs: Sequence[Run]) -> list[tuple[int, int, int]]:
+    return [(run.start, run.texts, run.length) for run in runs]
 
 
 def _without_target(ids: IntArray) -> Reading:

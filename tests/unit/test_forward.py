@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from itertools import islice
 from pathlib import Path
+from threading import Thread
 from typing import Any
 
 import numpy as np
@@ -15,9 +16,11 @@ from analysis.catalogue import ModelFolder
 from analysis.corpus import documents
 from analysis.errors import BadOption
 from analysis.model.batches import batches, filled
+from analysis.model.cores import share
 from analysis.model.encoder import LOOK_AHEAD, TransformerEncoder, load
 from analysis.model.forward import Forward, Kept, Wanted
 from analysis.model.memory import LARGE, zeros
+from analysis.model.packed import Packed
 from analysis.model.reading import Reading
 from analysis.text import find
 from analysis.types import Occurrence, Perturbed, Span
@@ -77,6 +80,43 @@ def test_what_is_kept_is_what_a_plain_call_gives(kind: str, context: bool) -> No
         pooled = [rows[..., torch.from_numpy(reading.unit_of == w)].sum(-1) for w in range(len(words))]
         near(usages.target_attention[i], torch.stack(pooled, -1))
     assert usages.context.shape == (len(used), encoder.info.width if context else 0)
+
+
+@pytest.mark.parametrize("layers", [(), (0, 1, 2)])
+@pytest.mark.parametrize("kind", ["bert", "mpnet", "roberta"])
+def test_the_program_gives_what_the_operations_one_by_one_give(
+    kind: str, layers: tuple[int, ...], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    encoder = tiny(kind)
+    asked = {"layers": layers, "context": False}
+    assert isinstance(encoder._forward, Packed)
+    assert encoder._forward._program is not None
+    program = encoder.encode(uses(), **asked)
+    monkeypatch.setattr(encoder._forward, "_program", None)
+    single = encoder.encode(uses(), **asked)
+    np.testing.assert_allclose(program.vectors, single.vectors, atol=1e-5)
+    if layers:
+        np.testing.assert_allclose(program.layers, single.layers, atol=1e-5)
+
+
+def test_a_thread_may_use_a_part_of_the_cores_and_the_others_all() -> None:
+    every = torch.get_num_threads()
+    torch.set_num_threads(4)
+    found: list[int] = []
+
+    def run() -> None:
+        share(2)
+        found.append(torch.get_num_threads())
+
+    try:
+        for work in (run, lambda: found.append(torch.get_num_threads())):
+            thread = Thread(target=work)
+            thread.start()
+            thread.join()
+        assert found == [2, 4]
+        assert torch.get_num_threads() == 4
+    finally:
+        torch.set_num_threads(every)
 
 
 @pytest.mark.parametrize("kind", WAYS)

@@ -222,7 +222,7 @@ def _new_keys(form: str, language: str | None) -> tuple[str, str | None]:
     return (_composed(form), None) if language is None else (_folded(form), _folded(lemma(form, language)))
 
 
-_kept_keys = lru_cache(maxsize=2**16)(_new_keys)
+_kept_keys = lru_cache(maxsize=2**12)(_new_keys)
 
 
 def _composed(form: str) -> str:

@@ -87,7 +87,7 @@ def create_app(
     On SQLite, or where the settings say so, it runs jobs itself, from when there first is one.
     """
     kept = Jobs(store)
-    services = Services.wire(settings, encoders, store, kept.rows.count, beside, partial(_share, beside))
+    services = Services.wire(settings, encoders, store, kept.rows.count, beside, partial(_share, beside), _tidy)
     here = settings.run_jobs if settings.run_jobs is not None else store.engine.dialect.name == "sqlite"
     worker = Worker(store, services.encoders, settings)  # its batches take turns with those of requests
 
@@ -165,6 +165,12 @@ def _cores(settings: Settings) -> int:
     """How many torch will use."""
     said = os.environ.get("OMP_NUM_THREADS", "")
     return settings.threads or (int(said) if said.isdecimal() else os.cpu_count() or 1)
+
+
+def _tidy() -> None:
+    from analysis.model.memory import give_back
+
+    give_back()
 
 
 def _share(parts: int) -> None:

@@ -15,6 +15,7 @@ import asyncio
 from collections import OrderedDict, deque
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
+from itertools import count
 from threading import Condition, Lock, Thread
 from typing import Any, Generic, TypeVar
 
@@ -25,6 +26,7 @@ from service.turns import Turns
 
 R = TypeVar("R", Usages, Sentences)
 MOST_TOGETHER = 32  # readings in one shared batch: the encoder sorts them by length into passes of its own
+TIDIED = 16  # batches, about a second of work, after which the heap's free pages are given back
 LEAST_BESIDE = 16  # readings for which a batch is begun beside another: of fewer, each would cost more
 
 
@@ -67,13 +69,19 @@ class Shared:
     A bad input fails its own request only. What nobody waits for any more, or is past its deadline, is not read.
 
     `beside`: how many batches may be read side by side, each in a thread that calls `narrow` before its first, so that
-    the model uses one core for what that thread asks.
+    the model uses one core for what that thread asks. `tidy` is called after each `TIDIED` batches.
     """
 
     def __init__(
-        self, turns: Turns, read: Callable[[int], None], beside: int = 0, narrow: Callable[[], None] = lambda: None
+        self,
+        turns: Turns,
+        read: Callable[[int], None],
+        beside: int = 0,
+        narrow: Callable[[], None] = lambda: None,
+        tidy: Callable[[], None] = lambda: None,
     ) -> None:
-        self._turns, self._read, self._narrow = turns, read, narrow
+        self._turns, self._read, self._narrow, self._tidy = turns, read, narrow, tidy
+        self._batches = count(1)
         self._lines: OrderedDict[tuple[Any, ...], _Line] = OrderedDict()
         self._waiting = 0  # readings in the lines
         self._busy = 0  # threads that read a batch, or wait for their turn to
@@ -174,6 +182,8 @@ class Shared:
                 with self._turns.turn(ticket):
                     read, items = self._take()  # only now: those who came during the wait are read too
                     self._answer(read, items)
+                    if next(self._batches) % TIDIED == 0:
+                        self._tidy()
             except Refused as error:
                 _tell(items, error)
             finally:

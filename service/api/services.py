@@ -67,12 +67,13 @@ class Services:
         jobs: Callable[[], Mapping[str, int]] = dict,
         beside: int = 0,
         narrow: Callable[[], None] = lambda: None,
+        tidy: Callable[[], None] = lambda: None,
     ) -> Services:
         """The services over these parts; `jobs` tells how many there are of each status, the rest is of `Shared`."""
         metrics = Metrics()
         turns = Turns(metrics.spent)
         fair = FairEncoders(encoders, turns, metrics.read)
-        shared = Shared(turns, metrics.read, beside, narrow)
+        shared = Shared(turns, metrics.read, beside, narrow, tidy)
         made = cls(settings, fair, store, shared, metrics, Shelf(settings.home))
         metrics.watch(lambda: made.load.requests, jobs)
         return made

@@ -46,9 +46,11 @@ def join_pieces(pieces: Sequence[Unit], text: str, text_words: Sequence[Unit]) -
     return tuple(units), unit_of
 
 
-def pool_keys(weights: FloatArray, unit_of: IntArray, n_units: int) -> FloatArray:
-    """(..., T) -> (..., W): attention to a word is the sum over its pieces, so rows still sum to 1."""
-    return weights @ _membership(unit_of, n_units)
+def pool_keys(weights: FloatArray, unit_of: IntArray, n_units: int, out: FloatArray | None = None) -> FloatArray:
+    """(..., T) -> (..., W), in `out` where given: attention to a word is the sum over its pieces, so rows still sum to
+    1."""
+    pooled: FloatArray = np.matmul(weights, _membership(unit_of, n_units), out=out)
+    return pooled
 
 
 def pool_queries(weights: FloatArray, unit_of: IntArray, n_units: int) -> FloatArray:

@@ -1,10 +1,12 @@
 """Usages into groups: how many, and which usage in which.
 
-    group, join
+    usages -> trees, cut and settled -> how many groups -> mixture -> which usage in which
 
 First the mean of the usages is subtracted, since the contextual vectors of one word share a large part that hides the
 difference of its senses (Ethayarajh 2019; Mu and Viswanath 2018). Then usages are joined by Ward's method (1963), and
-moved to the nearest centroid until none moves (spherical k-means, Dhillon and Modha 2001).
+moved to the nearest centroid until none moves (spherical k-means, Dhillon and Modha 2001). That tells how many groups
+there are; which usage is in which is then settled by Gaussians of one shape (`mixture`), begun from those groups and
+from others.
 
 The number of groups is the one with the largest mean cosine silhouette (Rousseeuw 1987), unless no number passes what
 one sense reaches by chance: then there is one. Chance was measured on SemCor 3.0 (Miller et al. 1993) with
@@ -23,6 +25,7 @@ from numpy.typing import NDArray
 from scipy.cluster.hierarchy import linkage
 from scipy.spatial.distance import squareform
 
+from analysis import mixture
 from analysis.errors import BadOption
 from analysis.types import FloatArray, IntArray
 
@@ -36,49 +39,64 @@ SAMPLE = 1000  # of more distinct usages a seeded sample is grouped; the rest jo
 Matrix = NDArray[np.float64]
 
 
-def group(represented: FloatArray, *, n_senses: int | None = None, seed: int = 0) -> IntArray:
-    """(N) the group of each represented usage (N, R), largest first; see `induce`, which makes senses of them."""
+def group(
+    represented: FloatArray, *, n_senses: int | None = None, seed: int = 0, learnt_from: IntArray | None = None
+) -> IntArray:
+    """(N) the group of each represented usage (N, R), largest first; see `induce`, which makes senses of them.
+
+    The groups are found among the usages at the indices `learnt_from`, and all others join them; all, where it is None.
+    """
     # unique() sorts the rows, so the order they came in cannot matter; + 0.0 turns -0.0 into 0.0
     rows, copy = np.unique(np.round(represented.astype(np.float64), 5) + 0.0, axis=0, return_inverse=True)
-    if n_senses is not None and n_senses > len(rows):
+    copy = copy.reshape(-1)
+    known = np.arange(len(rows)) if learnt_from is None else np.unique(copy[learnt_from])
+    if n_senses is not None and n_senses > len(known):
         raise BadOption(
-            f"{n_senses} senses, but only {len(rows)} of the {len(represented)} usages are distinct",
-            remedy=f"give at most {len(rows)} senses, or more usages",
+            f"{n_senses} senses, but only {len(known)} of the {len(represented)} usages are distinct",
+            remedy=f"give at most {len(known)} senses, or more usages",
             where=("n_senses",),
         )
-    distinct = _group(rows, n_senses, np.random.default_rng(seed))
-    counts = np.bincount(copy.reshape(-1))
-    grouped: IntArray = _by_size(distinct, counts)[copy.reshape(-1)]
+    if len(known) > (most := max(SAMPLE, n_senses or 0)):
+        known = np.sort(np.random.default_rng(seed).choice(known, most, replace=False))
+    grouped: IntArray = _by_size(_group(rows, known, n_senses), np.bincount(copy))[copy]
     return grouped
 
 
-def join(represented: FloatArray | Matrix, grouped: FloatArray | Matrix, labels: IntArray) -> IntArray:
-    """(N) the nearest group of each usage (N, R), by cosine round the mean of the groups' means.
+def _group(usages: Matrix, known: IntArray, n_senses: int | None) -> IntArray:
+    """(M) the group of each of M distinct usages, found among those at the indices `known`."""
+    # of two usages nothing says how far apart two senses would be
+    if n_senses == 1 or (n_senses is None and len(known) < 3):
+        return np.zeros(len(usages), dtype=np.int64)
+    among = usages[known]
+    labels = _cluster(among, n_senses)
+    n = int(labels.max()) + 1
+    if n in (1, len(among)):
+        return labels if len(among) == len(usages) else _joined(usages, known, labels)
+    found = mixture.fit(among, [labels, *_starts(among, n)])
+    nearest = found.nearest(usages)
+    return nearest if len(np.unique(nearest[known])) == n else _joined(usages, known, labels)
 
-    `grouped` (M, R) are the usages whose groups are known, `labels` (M).
-    """
-    own = means(np.asarray(grouped, dtype=np.float64), labels)
-    centre = own.mean(axis=0)
-    nearest: IntArray = (unit(represented - centre) @ unit(own - centre).T).argmax(axis=1)
+
+def _joined(usages: Matrix, known: IntArray, labels: IntArray) -> IntArray:
+    """(M) the nearest group by cosine round the mean of the groups' means, of usages whose groups are not known."""
+    own = means(usages[known], labels)
+    centre = own.mean(axis=0) if len(own) > 1 else np.zeros(usages.shape[1])
+    nearest: IntArray = (unit(usages - centre) @ unit(own - centre).T).argmax(axis=1)
+    nearest[known] = labels
     return nearest
 
 
-def _group(usages: Matrix, n_senses: int | None, random: np.random.Generator) -> IntArray:
-    """(M) the group of each of M distinct usages."""
-    # of two usages nothing says how far apart two senses would be
-    if n_senses == 1 or (n_senses is None and len(usages) < 3):
-        return np.zeros(len(usages), dtype=np.int64)
-    if len(usages) <= SAMPLE:
-        return _cluster(usages, n_senses)
-    some = np.sort(random.choice(len(usages), min(len(usages), max(SAMPLE, n_senses or 0)), replace=False))
-    labels = _cluster(usages[some], n_senses)
-    joined = join(usages, usages[some], labels)
-    joined[some] = labels
-    return joined
+def _starts(usages: Matrix, n: int) -> list[IntArray]:
+    """Groupings (M) into n groups for the mixture to begin from: by Ward's method, and by mean distance, which leaves
+    a rare sense alone where the former cuts the frequent one."""
+    rows = unit(usages - usages.mean(axis=0))
+    apart = squareform(cosine_distance(rows), checks=False)
+    trees = linkage(np.sqrt(2 * apart), method="ward"), linkage(apart, method="average")
+    return [_cut(tree, n) for tree in trees]
 
 
 def _cluster(usages: Matrix, n_senses: int | None) -> IntArray:
-    """(M) the groups of distinct usages; the module's docstring says how."""
+    """(M) groups of distinct usages, as many as there are or as are asked for; the module's docstring says how."""
     numbers = list(range(2, min(MOST_SENSES, len(usages) - 1) + 1)) if n_senses is None else sorted({2, n_senses})
     centre: Matrix = usages.mean(axis=0)
     groups, clear = _candidates(usages, numbers, centre)

@@ -15,7 +15,7 @@ from analysis.drivers import faithfulness, methods
 from analysis.drivers.response import Response
 from analysis.errors import BadOption
 from analysis.record import Analysis, UsageAttention
-from analysis.same_sense import for_encoder, same_sense
+from analysis.same_sense import for_encoder, middle_layers, same_sense
 from analysis.text import FUNCTION_WORDS, find
 from analysis.types import (
     Assignment,
@@ -23,6 +23,7 @@ from analysis.types import (
     Encoder,
     FloatArray,
     IntArray,
+    ModelInfo,
     Occurrence,
     Progress,
     SenseModel,
@@ -97,7 +98,7 @@ def induced(
     senses.check_n_senses(options.n_senses, n)
 
     usages = _read(encoder, found.occurrences, watch("read", n), in_detail=n <= DETAILED)
-    n_senses = _number(usages, options.n_senses, encoder.info.digest, pairs)
+    n_senses = _number(usages, options.n_senses, encoder.info, pairs)
     model, nearest = senses.induce(usages.vectors, usages.context, target=target, n_senses=n_senses, seed=options.seed)
     assignment = senses.abstaining(nearest, options.threshold)
     represented = senses.represent(usages.vectors, usages.context)
@@ -194,16 +195,18 @@ def _attended(
     return tuple(one for one in found if one is not None)
 
 
-def _number(usages: Usages, given: int | None, digest: str, pairs: Path | None) -> int | None:
+def _number(usages: Usages, given: int | None, info: ModelInfo, pairs: Path | None) -> int | None:
     """The number of senses to look for; None leaves it to the data.
 
     Two usages alone say nothing of how far apart senses are: what was learnt on the usages of other words decides.
     """
-    pair_model = for_encoder(digest, pairs) if given is None and len(usages) == 2 else None
+    pair_model = for_encoder(info.digest, pairs) if given is None and len(usages) == 2 else None
     if pair_model is None:
         return given
-    vectors, context = usages.vectors, usages.context
-    return 1 if same_sense(pair_model, vectors[:1], context[:1], vectors[1:], context[1:])[0] >= 0.5 else 2
+    assert usages.layers is not None  # noqa: S101 - two usages are read in detail
+    layers = usages.layers[:, middle_layers(info.layers)]
+    context = usages.context
+    return 1 if same_sense(pair_model, layers[:1], context[:1], layers[1:], context[1:])[0] >= 0.5 else 2
 
 
 def sample(sense: IntArray, size: int, seed: int) -> IntArray:

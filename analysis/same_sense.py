@@ -3,18 +3,21 @@
     usages with their tags --fit--> PairModel --same_sense--> probability
                                        |  save, load, for_encoder
 
-The target's vector and its context, each of unit length, go through a linear map of their own. The map whitens the
-variation within senses and keeps the axes along which the senses of one lemma differ most (linear discriminant
-analysis, Fisher 1936; the same step before scoring pairs in speaker verification: WCCN, Hatch et al. 2006, and PLDA,
-Ioffe 2006). Cosine and squared distance in the two maps are four features of a pair, and a logistic regression with
-balanced classes turns them into a probability: 0.5 where both answers are as likely before the usages are seen.
+The target's hidden states in three layers from the middle up, side by side, and its context, each of unit length, go
+through a linear map of their own: the layers below the last tell senses apart better, as the last one is already made
+to tell whole sentences apart. The map whitens the variation within senses and keeps the axes along which the senses of
+one lemma differ most (linear discriminant analysis, Fisher 1936; the same step before scoring pairs in speaker
+verification: WCCN, Hatch et al. 2006, and PLDA, Ioffe 2006). Cosine and squared distance in the two maps are four
+features of a pair, and a logistic regression with balanced classes turns them into a probability: 0.5 where both
+answers are as likely before the usages are seen.
 
 It rests on three things. What varies within the senses of most lemmas (syntax, topic, position) varies so for a word
 that was never seen; the tagged text is of the language of the usages; and "different" is taught by senses in different
-lexicographer files of WordNet ("act" and "food"), as finer ones are not told apart by people either. The regression
-sees each lemma through maps learnt without it, so that the probability is calibrated for new words. Cosine beside
-distance lets it weigh how far from the middle the two usages lie, as PLDA does: where both are far, being near to each
-other says more. No pair gets more than two identical usages do.
+lexicographer files of WordNet ("act" and "food"), as finer ones are not told apart by people either. The regression is
+taught by nouns in one written form: other forms of a word lie apart for reasons that are not its senses, and the senses
+of verbs shade into each other. It sees each lemma through maps learnt without it, so that the probability is calibrated
+for new words. Cosine beside distance lets it weigh how far from the middle the two usages lie, as PLDA does: where both
+are far, being near to each other says more. No pair gets more than two identical usages do.
 """
 
 from __future__ import annotations
@@ -40,7 +43,8 @@ from analysis.errors import BadFile, BadOption, ModelMismatch
 from analysis.grouping import unit
 from analysis.types import FloatArray, IntArray
 
-AXES = 200  # kept of each map; more gain nothing
+AXES = 150  # kept of each map; more gain nothing
+MIDDLE = 1 / 2, 2 / 3, 5 / 6  # of the way from the first layer to the last
 SHRINKAGE = 0.3  # of the covariance within senses, towards a multiple of the identity
 MOST_OF_A_SENSE = 50  # usages that count towards the covariance, so that a frequent sense does not rule it
 DRAWS = 120  # pairs drawn of one lemma, at most
@@ -51,7 +55,7 @@ COARSEWSD = (
     "apple arm bank bass bow chair club crane deck digit hood java mole pitcher pound seal spring square trunk yard"
 )
 HELD_BACK = frozenset(COARSEWSD.split())
-SCHEMA_VERSION = 1
+SCHEMA_VERSION = 2  # 1 read the last layer
 SHIPPED = Path(__file__).with_name("learnt")
 ENTRY = "polyseme_pairs"  # of the file's metadata
 
@@ -61,16 +65,17 @@ Half = NDArray[np.float16]
 
 class Tag(NamedTuple):
     """What a tagger said of one usage: `sense` is the sense of this lemma and part of speech, `file` WordNet's
-    lexicographer file of it ("14" is noun.group)."""
+    lexicographer file of it ("14" is noun.group), `form` the target as it is written, in small letters."""
 
     lemma: str
     pos: str
     sense: str
     file: str
+    form: str = ""
 
 
 class Places(NamedTuple):
-    """Usages in the two maps: f32 (N, R) each."""
+    """Usages in the two maps: f32 (N, R) and (N, Q)."""
 
     target: FloatArray
     context: FloatArray
@@ -100,8 +105,8 @@ class Learnt:
 
 @dataclass(frozen=True, eq=False)
 class PairModel:
-    """`target_map`, `context_map` f16 (D, R); `coefficients` f64 (5): of the cosine and the squared distance of the
-    targets, of the cosine and the squared distance of the contexts, and the intercept."""
+    """`target_map` f16 (3D, R), `context_map` f16 (D, Q); `coefficients` f64 (5): of the cosine and the squared
+    distance of the targets, of the cosine and the squared distance of the contexts, and the intercept."""
 
     target_map: Half
     context_map: Half
@@ -110,7 +115,8 @@ class PairModel:
 
     def __post_init__(self) -> None:
         shapes = self.target_map.shape, self.context_map.shape, self.coefficients.shape
-        if len(shapes[0]) != 2 or shapes[0] != shapes[1] or shapes[2] != (5,) or not self.target_map.size:
+        two = len(shapes[0]) == len(shapes[1]) == 2 and self.target_map.size and self.context_map.size
+        if not two or shapes[0][0] != len(MIDDLE) * shapes[1][0] or shapes[2] != (5,):
             raise ValueError(f"maps {shapes[0]} and {shapes[1]} with coefficients {shapes[2]}")
         if not all(np.isfinite(a).all() for a in (self.target_map, self.context_map, self.coefficients)):
             raise ValueError("an array is not finite")
@@ -121,24 +127,30 @@ class PairModel:
         return self.learnt.digest
 
 
+def middle_layers(n_layers: int) -> tuple[int, ...]:
+    """The layers that a target is judged by, of an encoder of `n_layers`; 12 gives 6, 8 and 10."""
+    return tuple(round(share * n_layers) for share in MIDDLE)
+
+
 def same_sense(
-    model: PairModel, vectors_a: FloatArray, context_a: FloatArray, vectors_b: FloatArray, context_b: FloatArray
+    model: PairModel, layers_a: FloatArray, context_a: FloatArray, layers_b: FloatArray, context_b: FloatArray
 ) -> FloatArray:
-    """f32 (N), 0..1: the probability that usage a and usage b of a row share a sense; `vectors`, `context` (N, D).
+    """f32 (N), 0..1: the probability that usage a and usage b of a row share a sense; `layers` (N, 3, D) are the
+    target's states in `middle_layers`, `context` (N, D).
 
     Symmetric in a and b. Identical usages get the highest probability that the model gives.
     """
-    a, b = place(model, vectors_a, context_a), place(model, vectors_b, context_b)
+    a, b = place(model, layers_a, context_a), place(model, layers_b, context_b)
     return _probability(model.coefficients, _features(a, b)).astype(np.float32)
 
 
-def place(model: PairModel, vectors: FloatArray, context: FloatArray) -> Places:
-    """The usages, `vectors` and `context` (N, D), in the model's two maps. A context of zeros stays zero."""
-    return Places(_through(model.target_map, vectors), _through(model.context_map, context))
+def place(model: PairModel, layers: FloatArray, context: FloatArray) -> Places:
+    """The usages, `layers` (N, 3, D) and `context` (N, D), in the model's two maps. A context of zeros stays zero."""
+    return Places(_through(model.target_map, _side_by_side(layers)), _through(model.context_map, context))
 
 
 def fit(
-    vectors: FloatArray,
+    layers: FloatArray,
     context: FloatArray,
     tags: Sequence[Tag],
     *,
@@ -147,12 +159,13 @@ def fit(
     text: str,
     seed: int = 0,
 ) -> PairModel:
-    """Learn from N tagged usages, `vectors` and `context` (N, D), read by the encoder of that name and digest.
+    """Learn from N tagged usages, `layers` (N, 3, D) and `context` (N, D), read by the encoder of that name and digest.
 
-    `text` names where they come from. Lemmas of HELD_BACK are left out, and so are usages whose vector is zero.
+    `text` names where they come from. Lemmas of HELD_BACK are left out, and so are usages whose states are zero.
     Raises BadOption where they hold no two usages of one sense, or no two senses in different lexicographer files.
     """
-    rows = np.flatnonzero([tag.lemma.lower() not in HELD_BACK for tag in tags] & np.any(vectors != 0, axis=1))
+    targets = _side_by_side(layers)
+    rows = np.flatnonzero([tag.lemma.lower() not in HELD_BACK for tag in tags] & np.any(targets != 0, axis=1))
     known = [tags[row] for row in rows.tolist()]
     pairs = draw_pairs(known, seed=seed)
     lemmas = np.unique([_lemma(tag) for tag in known])
@@ -160,7 +173,7 @@ def fit(
     fold = np.array([folds[_lemma(tag)] for tag in known], dtype=np.int64)
     maps: list[Half] = []
     features: list[Matrix] = []
-    for given in (vectors, context):
+    for given in (targets, context):
         directions = unit(given[rows])
         scatters = [
             _scatter(directions[fold == f], [known[i] for i in np.flatnonzero(fold == f).tolist()])
@@ -190,15 +203,16 @@ def fit(
 
 
 def draw_pairs(tags: Sequence[Tag], *, seed: int = 0) -> Pairs:
-    """Pairs of usages of one lemma drawn at random, at most DRAWS a lemma.
+    """Pairs of usages of one noun in one written form drawn at random, at most DRAWS of each.
 
     Same is the same sense; different is senses in different lexicographer files. What is neither is left out. Raises
     BadOption where either is missing.
     """
     random = np.random.default_rng(seed)
-    usages: dict[str, list[int]] = {}
+    usages: dict[tuple[str, str], list[int]] = {}
     for row, tag in enumerate(tags):
-        usages.setdefault(_lemma(tag), []).append(row)
+        if tag.pos == "n":
+            usages.setdefault((_lemma(tag), tag.form), []).append(row)
     found: list[tuple[int, int, bool]] = []
     for _, own in sorted(usages.items()):
         for _ in range(min(DRAWS, 3 * len(own)) if len(own) > 1 else 0):
@@ -208,7 +222,8 @@ def draw_pairs(tags: Sequence[Tag], *, seed: int = 0) -> Pairs:
                 found.append((first, second, same))
     if len({same for *_, same in found}) < 2:
         raise BadOption(
-            f"{len(tags)} tagged usages hold no two of one sense, or no two of senses in different lexicographer files",
+            f"the nouns of {len(tags)} tagged usages hold no two of one sense, or no two of senses in different "
+            "lexicographer files",
             remedy="give more text, or a higher limit",
             where=("limit",),
         )
@@ -337,6 +352,12 @@ def _regress(features: Matrix, same: NDArray[np.bool_]) -> Matrix:
     return np.append(slopes, learnt.intercept_[0] - slopes @ mean)
 
 
+def _side_by_side(layers: FloatArray) -> FloatArray:
+    """(N, 3, D) -> (N, 3D), each layer brought to unit length."""
+    sides: FloatArray = unit(layers).astype(np.float32).reshape(len(layers), -1)
+    return sides
+
+
 def _through(map_: Half, given: FloatArray) -> FloatArray:
     if given.ndim != 2 or given.shape[1] != len(map_):
         raise ValueError(f"vectors {given.shape} for maps of width {len(map_)}")
@@ -366,9 +387,9 @@ def _from_bytes(data: bytes, name: str) -> PairModel:
         arrays = safetensors.load(data)
         header = json.loads(data[8 : 8 + int.from_bytes(data[:8], "little")])
         document = json.loads(header["__metadata__"][ENTRY])
-        newer = document["schema_version"] > SCHEMA_VERSION
+        other = document["schema_version"] != SCHEMA_VERSION
         told = str(document["content"])
-        if not newer:
+        if not other:
             model = PairModel(
                 arrays["target_map"], arrays["context_map"], arrays["coefficients"], Learnt(**document["learnt"])
             )
@@ -377,9 +398,9 @@ def _from_bytes(data: bytes, name: str) -> PairModel:
     except (SafetensorError, ValueError, KeyError, TypeError, RecursionError) as error:
         what = f"{name} is cut short, was changed, or is no model of `polyseme fit-pairs`"
         raise BadFile(what, remedy=remedy, where=("file",)) from error
-    if newer:
+    if other:
         what = f"{name} has schema {document['schema_version']}, and this version of Polyseme reads {SCHEMA_VERSION}"
-        raise BadFile(what, remedy="read it with a newer version of Polyseme", where=("file",))
+        raise BadFile(what, remedy="run `polyseme fit-pairs` again with this version", where=("file",))
     if again != data:
         what = f"{name} was changed since it was written: its content says {told} and is {found['content']}"
         raise BadFile(what, remedy=remedy, where=("file",))

@@ -1,7 +1,7 @@
 """How far the senses hold when only half of the usages are seen.
 
 Half of the usages are drawn without replacement (with it, copies of one usage would make groups of their own) and
-grouped anew; every other usage joins the nearest of the senses found there; and the result is compared with the senses
+grouped anew; every other usage joins one of the senses found there; and the result is compared with the senses
 of all usages by the adjusted Rand index (Hubert and Arabie 1985). For each sense, the Jaccard index of the group most
 like it is averaged over the draws (Hennig 2007). A draw can differ in the number of senses, and in who shares one.
 """
@@ -62,10 +62,7 @@ def _again(represented: FloatArray, n_senses: int | None, random: np.random.Gene
     """(N) the senses of all usages, found in a random half of them."""
     half = np.sort(random.choice(len(represented), (len(represented) + 1) // 2, replace=False))
     given = None if n_senses is None else min(n_senses, len(np.unique(np.round(represented[half], 5), axis=0)))
-    found = grouping.group(represented[half], n_senses=given)
-    labels = grouping.join(represented, represented[half], found)
-    labels[half] = found
-    return labels
+    return grouping.group(represented, n_senses=given, learnt_from=half)
 
 
 def _jaccard(sense: IntArray, again: IntArray, k: int) -> list[float]:

@@ -7,7 +7,7 @@ Words follow the spirit of Unicode Standard Annex 29; graphemes, scripts and mar
 from __future__ import annotations
 
 import unicodedata
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import lru_cache
 from typing import Literal, get_args
@@ -74,6 +74,7 @@ _WORD, _PART, _GRAPHEME, _IS_UNBOUNDED, _IS_BOUNDED, _IS_LETTERS = (
 _CAPITAL_NOUNS = frozenset({"de", "lb"})
 _MARGIN = 64  # characters; longer than most words
 _LONGEST = 100  # characters
+_FEW = 1000  # forms: to keep those of a corpus would take longer than it saves
 _ALIKE = str.maketrans({"’": "'", "‐": "-", "‑": "-", "\u00ad": None, "\u2060": None, "\ufe0e": None, "\ufe0f": None})
 
 
@@ -161,10 +162,14 @@ def _pattern(texts: Sequence[str], target: str, match: Match, language: str) -> 
 
     Each distinct form is compared once, however long the corpus. None where some part of the target is in no text.
     """
-    surface = _folded if match == "lemma" else _composed
+    by_surface: dict[str, list[str]] = {}
+    by_lemma: dict[str | None, list[str]] = {}
+    spoken = language if match == "lemma" else None
     forms = {form for text in texts for form in _PART.findall(text)}
-    by_surface = _grouped(forms, surface)
-    by_lemma = _grouped(forms, lambda form: _folded(lemma(form, language))) if match == "lemma" else {}
+    for form in forms:
+        surface, stem = _keys(form, spoken) if len(forms) < _FEW else _new_keys(form, spoken)
+        by_surface.setdefault(surface, []).append(form)
+        by_lemma.setdefault(stem, []).append(form)
     chunks: list[list[str]] = [_PART.findall(chunk) for chunk in target.split()]
     pieces: list[str] = []
     for parts in chunks:
@@ -172,9 +177,10 @@ def _pattern(texts: Sequence[str], target: str, match: Match, language: str) -> 
         inflects = match == "lemma" and all(_IS_LETTERS.fullmatch(part) or _folded(part) == "-" for part in parts)
         piece = ""
         for part in parts:
-            same = set(by_surface.get(surface(part), ()))
+            surface, stem = _keys(part, spoken)
+            same = set(by_surface.get(surface, ()))
             if inflects:
-                same.update(*(by_lemma.get(key, ()) for key in (_folded(part), _folded(lemma(part, language)))))
+                same.update(by_lemma.get(surface, ()), by_lemma.get(stem, ()))
             if _IS_UNBOUNDED.fullmatch(part):
                 same |= {part, _composed(part), unicodedata.normalize("NFD", part)}
             if not same:
@@ -206,11 +212,17 @@ def _boundaries(part: str, has_letters: bool) -> tuple[str, str]:
     return (r"(?<!\p{L})", r"(?!\p{L})") if has_letters else (_NOT_JOINED, "")
 
 
-def _grouped(forms: Iterable[str], key: Callable[[str], str]) -> dict[str, list[str]]:
-    groups: dict[str, list[str]] = {}
-    for form in forms:
-        groups.setdefault(key(form), []).append(form)
-    return groups
+def _keys(form: str, language: str | None) -> tuple[str, str | None]:
+    """By what forms are compared: as they are written, and by their lemma where there is a language."""
+    # In requests the same words come again and again. Only short ones are kept, so that no text can fill the memory.
+    return _kept_keys(form, language) if len(form) <= _LONGEST else _new_keys(form, language)
+
+
+def _new_keys(form: str, language: str | None) -> tuple[str, str | None]:
+    return (_composed(form), None) if language is None else (_folded(form), _folded(lemma(form, language)))
+
+
+_kept_keys = lru_cache(maxsize=2**12)(_new_keys)
 
 
 def _composed(form: str) -> str:

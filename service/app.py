@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import asyncio
+import gc
+import os
 from collections.abc import AsyncIterator, Mapping
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
 from functools import partial
 from importlib.metadata import version
 from threading import Thread
@@ -15,6 +17,7 @@ from fastapi.routing import APIRoute
 from starlette.routing import BaseRoute
 
 from analysis import text
+from analysis.errors import ModelError
 from analysis.measuring import measure
 from analysis.types import Encoder
 from service import problems
@@ -73,16 +76,18 @@ def create_app(
     encoders: Mapping[str, Encoder],
     store: Store,
     warm: bool = False,
+    beside: int = 0,
     quick_lesson: bool = False,
 ) -> FastAPI:
     """The ASGI app over these parts. It closes the store when it shuts down; `warm`: it loads its model at start.
 
+    `beside`: how many shared batches the model may read side by side, each on its part of the cores.
     `quick_lesson`: the lesson is measured at small sizes, as tests want it.
 
     On SQLite, or where the settings say so, it runs jobs itself, from when there first is one.
     """
     kept = Jobs(store)
-    services = Services.wire(settings, encoders, store, kept.rows.count)
+    services = Services.wire(settings, encoders, store, kept.rows.count, beside, partial(_share, beside), _tidy)
     here = settings.run_jobs if settings.run_jobs is not None else store.engine.dialect.name == "sqlite"
     worker = Worker(store, services.encoders, settings)  # its batches take turns with those of requests
 
@@ -93,6 +98,7 @@ def create_app(
             encoders.load_soon(settings.model)
             Thread(target=text.lemma, args=("banks",), daemon=True).start()  # its tables take a second to be read
             warming.append(asyncio.create_task(pages.warm(services)))
+            warming.append(asyncio.create_task(to_thread.run_sync(_settle, services, abandon_on_cancel=True)))
         if here and kept.rows.active():  # left by a service that ended before they did
             await to_thread.run_sync(worker.start)
         yield
@@ -129,7 +135,10 @@ def build(settings: Settings) -> FastAPI:
 
     Raises StoreError where the database cannot be used.
     """
-    return create_app(settings, encoders=encoders_of(settings), store=Store(settings.database), warm=True)
+    beside = 2 if _cores(settings) >= 2 else 0
+    return create_app(
+        settings, encoders=encoders_of(settings), store=Store(settings.database), warm=True, beside=beside
+    )
 
 
 def encoders_of(settings: Settings) -> Encoders:
@@ -142,6 +151,32 @@ def _routes() -> list[BaseRoute]:
     """Those that the modules made when they were imported. Included as routers they would each be made anew for an app,
     at its first request: a quarter of a second."""
     return [route for module in (*NOUNS, system, pages, lesson_page) for route in module.router.routes]
+
+
+def _settle(services: Services) -> None:
+    """Once the model is loaded: what is there by then stays, and is not looked through for garbage again and again."""
+    with suppress(ModelError):  # who asks for it is told
+        services.plain[services.settings.model]
+    gc.collect()
+    gc.freeze()
+
+
+def _cores(settings: Settings) -> int:
+    """How many torch will use."""
+    said = os.environ.get("OMP_NUM_THREADS", "")
+    return settings.threads or (int(said) if said.isdecimal() else os.cpu_count() or 1)
+
+
+def _tidy() -> None:
+    from analysis.model.memory import give_back
+
+    give_back()
+
+
+def _share(parts: int) -> None:
+    from analysis.model.cores import share
+
+    share(parts)
 
 
 def _templates() -> dict[object, str]:

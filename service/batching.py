@@ -4,6 +4,9 @@
     POST /v1/senses, thousands       --Fair---->  a turn for each of its batches --+--Turns-->  the encoder
 
 What is read in `Shared` has neighbours, which change a number by less than 1e-5; what is in `Fair` has none.
+
+A batch has all cores until enough wait for another one beside it. Batches on a core each, side by side, take less time
+than one after the other on all cores, and while the answers of one are written the other is read.
 """
 
 from __future__ import annotations
@@ -12,7 +15,8 @@ import asyncio
 from collections import OrderedDict, deque
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
-from threading import Condition, Thread
+from itertools import count
+from threading import Condition, Lock, Thread
 from typing import Any, Generic, TypeVar
 
 from analysis.types import Occurrence, Sentences, Usages
@@ -22,6 +26,8 @@ from service.turns import Turns
 
 R = TypeVar("R", Usages, Sentences)
 MOST_TOGETHER = 32  # readings in one shared batch: the encoder sorts them by length into passes of its own
+TIDIED = 16  # batches, about a second of work, after which the heap's free pages are given back
+LEAST_BESIDE = 16  # readings for which a batch is begun beside another: of fewer, each would cost more
 
 
 @dataclass(eq=False)
@@ -61,19 +67,38 @@ class Shared:
     """Reads what many clients ask for in one batch: whatever waits when the model is free, and at once when one does.
 
     A bad input fails its own request only. What nobody waits for any more, or is past its deadline, is not read.
+
+    `beside`: how many batches may be read side by side, each in a thread that calls `narrow` before its first, so that
+    the model uses one core for what that thread asks. `tidy` is called after each `TIDIED` batches.
     """
 
-    def __init__(self, turns: Turns, read: Callable[[int], None]) -> None:
-        self._turns, self._read = turns, read
+    def __init__(
+        self,
+        turns: Turns,
+        read: Callable[[int], None],
+        beside: int = 0,
+        narrow: Callable[[], None] = lambda: None,
+        tidy: Callable[[], None] = lambda: None,
+    ) -> None:
+        self._turns, self._read, self._narrow, self._tidy = turns, read, narrow, tidy
+        self._batches = count(1)
         self._lines: OrderedDict[tuple[Any, ...], _Line] = OrderedDict()
-        self._change = Condition()
+        self._waiting = 0  # readings in the lines
+        self._busy = 0  # threads that read a batch, or wait for their turn to
+        self._most = beside
+        self._lock = Lock()
+        self._alone, self._beside = Condition(self._lock), Condition(self._lock)
         self._closed = False
-        self._thread = Thread(target=self._run, name="polyseme-batches", daemon=True)
-        self._thread.start()
+        self._threads = [Thread(target=self._run_alone, name="polyseme-batches", daemon=True)]
+        self._threads += [
+            Thread(target=self._run_beside, name=f"polyseme-batches-{i}", daemon=True) for i in range(beside)
+        ]
+        for thread in self._threads:
+            thread.start()
 
     @property
     def alive(self) -> bool:
-        return self._thread.is_alive()
+        return all(thread.is_alive() for thread in self._threads)
 
     async def encode(self, encoder: Fair, readings: Sequence[Occurrence], layers: Sequence[int]) -> Usages:
         """(N) usages of these readings, without their context.
@@ -93,50 +118,87 @@ class Shared:
 
     def close(self) -> None:
         """Whoever waits is told that the service stops, and so is whoever waits for a turn."""
-        with self._change:
+        with self._lock:
             self._closed = True
-            self._change.notify()
+            self._alone.notify_all()
+            self._beside.notify_all()
+            rest = [item for line in self._lines.values() for items in line.callers.values() for item in items]
+            self._lines.clear()
+        _tell(rest, stopping())
         self._turns.close()
-        self._thread.join(timeout=60)  # a batch that is being read is finished
+        for thread in self._threads:
+            thread.join(timeout=60)  # a batch that is being read is finished
 
     def waiting(self) -> int:
         """How many requests wait to be read."""
-        with self._change:
+        with self._lock:
             return sum(len(items) for line in self._lines.values() for items in line.callers.values())
 
     async def _submit(self, key: tuple[Any, ...], line: _Line, inputs: Sequence[Any]) -> Any:
         item = _Item[Any](inputs, current(), asyncio.get_running_loop().create_future())
-        with self._change:
+        with self._lock:
             if self._closed:
                 raise stopping()
             callers = self._lines.setdefault(key, line).callers
             callers.setdefault(item.ticket.caller, deque()).append(item)
-            self._change.notify()
+            self._waiting += len(inputs)
+            self._call()
         return await item.ticket.wait_for(item.answer)
 
-    def _run(self) -> None:
-        ticket = Ticket("shared batches")
+    def _call(self) -> None:
+        """Wake the thread that is to read what waits, if one is."""
+        if self._due_beside():
+            self._beside.notify()
+        elif self._due_alone():
+            self._alone.notify()
+
+    def _due_alone(self) -> bool:
+        return bool(self._lines) and not self._busy and not self._due_beside()
+
+    def _due_beside(self) -> bool:
+        """What waits is enough for a batch beside the one that is read, or else for two."""
+        return self._busy < self._most and self._waiting >= LEAST_BESIDE * (1 if self._busy else 2)
+
+    def _run_alone(self) -> None:
+        self._run(self._alone, self._due_alone)
+
+    def _run_beside(self) -> None:
+        with self._lock:
+            self._beside.wait_for(lambda: self._closed or self._due_beside())
+        self._narrow()
+        self._run(self._beside, self._due_beside)
+
+    def _run(self, called: Condition, due: Callable[[], bool]) -> None:
+        ticket = Ticket("shared batches", beside=self._most > 0)
         while True:
-            with self._change:
-                self._change.wait_for(lambda: self._closed or self._lines)
+            with self._lock:
+                called.wait_for(lambda: self._closed or due())
                 if self._closed:
-                    break
+                    return
+                self._busy += 1
+                self._call()
             items: list[_Item[Any]] = []
             try:
                 with self._turns.turn(ticket):
                     read, items = self._take()  # only now: those who came during the wait are read too
                     self._answer(read, items)
+                    if next(self._batches) % TIDIED == 0:
+                        self._tidy()
             except Refused as error:
                 _tell(items, error)
-        with self._change:
-            rest = [item for line in self._lines.values() for items in line.callers.values() for item in items]
-            self._lines.clear()
-        _tell(rest, stopping())
+            finally:
+                with self._lock:
+                    self._busy -= 1
+                    self._call()
 
     def _take(self) -> tuple[Callable[[Sequence[Any]], Any], list[_Item[Any]]]:
-        with self._change:
+        with self._lock:
+            if not self._lines:  # the thread beside was quicker
+                return list, []
             key, line = self._lines.popitem(last=False)
-            items = line.take(MOST_TOGETHER)
+            shares = max(1, self._most - self._busy + 1)  # with those who may read beside
+            items = line.take(min(MOST_TOGETHER, max(LEAST_BESIDE, -(-self._waiting // shares))))
+            self._waiting -= sum(len(item.inputs) for item in items)
             if line.callers:
                 self._lines[key] = line
             return line.read, items

@@ -51,10 +51,16 @@ class ClientGone(Exception):
 
 
 class Ticket:
-    """`caller` is who shares turns with the others; `seconds` from now until the work is dropped (None: never)."""
+    """`caller` is who shares turns with the others; `seconds` from now until the work is dropped (None: never).
 
-    def __init__(self, caller: str = "", seconds: float | None = None, receive: Receive | None = None) -> None:
+    Tickets that are `beside` have their turns together with others that are.
+    """
+
+    def __init__(
+        self, caller: str = "", seconds: float | None = None, receive: Receive | None = None, *, beside: bool = False
+    ) -> None:
         self.caller = caller
+        self.beside = beside
         self.wake: Event | None = None  # of whoever waits with this ticket: set when it must look again
         self._until = math.inf if seconds is None else time.monotonic() + seconds
         self._receive = receive

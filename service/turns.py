@@ -1,4 +1,5 @@
-"""Who may use the model next. One at a time, since torch uses every core for one pass already."""
+"""Who may use the model next. One at a time, since torch uses every core for one pass already; but shared batches,
+which share the cores, may go beside each other."""
 
 from __future__ import annotations
 
@@ -22,8 +23,7 @@ class Turns:
         self._spent = spent
         self._lock = Lock()
         self._lines: OrderedDict[str, deque[Ticket]] = OrderedDict()
-        self._holder: Ticket | None = None
-        self._since = 0.0
+        self._holders: dict[Ticket, float] = {}  # and since when
         self._closed = False
 
     @contextmanager
@@ -39,7 +39,7 @@ class Turns:
         def step_aside() -> None:
             nonlocal held
             held = False
-            self._give()
+            self._give(ticket)
             take()
 
         take()
@@ -47,7 +47,7 @@ class Turns:
             yield step_aside
         finally:
             if held:
-                self._give()
+                self._give(ticket)
 
     def close(self) -> None:
         """Whoever waits, or comes later, is told that the service stops."""
@@ -67,8 +67,8 @@ class Turns:
         wake = ticket.wake = Event()  # before it is looked at: a cancel from now on wakes the wait
         with self._lock:
             self._look(ticket)
-            if self._holder is None:
-                self._begin(ticket)
+            if not self._lines and self._fits(ticket):
+                self._holders[ticket] = time.monotonic()
                 return
             self._lines.setdefault(ticket.caller, deque()).append(ticket)
         wake.wait(ticket.left())
@@ -76,10 +76,9 @@ class Turns:
             try:
                 self._look(ticket)
             except BaseException:
-                if self._holder is ticket:
-                    self._next()
-                else:
+                if self._holders.pop(ticket, None) is None:
                     self._leave(ticket)
+                self._next()
                 raise
 
     def _look(self, ticket: Ticket) -> None:
@@ -87,24 +86,25 @@ class Turns:
             raise stopping()
         ticket.check()
 
-    def _give(self) -> None:
+    def _give(self, ticket: Ticket) -> None:
         with self._lock:
-            self._spent(time.monotonic() - self._since)
+            self._spent(time.monotonic() - self._holders.pop(ticket))
             self._next()
 
-    def _begin(self, ticket: Ticket) -> None:
-        self._holder, self._since = ticket, time.monotonic()
+    def _fits(self, ticket: Ticket) -> bool:
+        return all(ticket.beside and holder.beside for holder in self._holders)
 
     def _next(self) -> None:
-        self._holder = None
-        if not self._lines:
-            return
-        caller, line = self._lines.popitem(last=False)
-        ticket = line.popleft()
-        if line:
-            self._lines[caller] = line
-        self._begin(ticket)
-        _wake(ticket)
+        while self._lines:
+            caller, line = next(iter(self._lines.items()))
+            if not self._fits(line[0]):
+                return
+            ticket = line.popleft()
+            del self._lines[caller]
+            if line:
+                self._lines[caller] = line
+            self._holders[ticket] = time.monotonic()
+            _wake(ticket)
 
     def _leave(self, ticket: Ticket) -> None:
         line = self._lines.get(ticket.caller)

@@ -3,13 +3,10 @@
 from __future__ import annotations
 
 from functools import cache
-from typing import TYPE_CHECKING
 
 from analysis.catalogue import ModelFolder, resolve
+from analysis.model.encoder import TransformerEncoder, load  # here, as a test may put `real` in its place there
 from service.settings import Settings
-
-if TYPE_CHECKING:
-    from analysis.model.encoder import TransformerEncoder
 
 
 def folder(name: str) -> ModelFolder:
@@ -20,6 +17,4 @@ def folder(name: str) -> ModelFolder:
 @cache
 def real(name: str) -> TransformerEncoder:
     """The model, loaded."""
-    from analysis.model.encoder import load
-
     return load(folder(name))

@@ -71,7 +71,7 @@ def fit_vectors(
             remedy="give SemCor, or text of three documents or more",
             where=("path",),
         )
-    vectors, context = encode(encoder, [chosen[i].occurrence for i in (*tests, *taught)], options)
+    vectors, context, _ = encode(encoder, [chosen[i].occurrence for i in (*tests, *taught)], options)
     n, info = len(tests), encoder.info
 
     def made(first: int, weights: fit.Matrix, documents: set[str], name: str) -> SenseVectors:

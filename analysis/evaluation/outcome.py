@@ -13,7 +13,7 @@ from typing import Any, NamedTuple, TypeVar
 import numpy as np
 
 from analysis.errors import BadOption
-from analysis.evaluation.cache import embed
+from analysis.evaluation.cache import Embedded, embed
 from analysis.pipeline import Watch, unwatched
 from analysis.types import Encoder, FloatArray, Occurrence
 
@@ -57,16 +57,18 @@ def limited(items: Sequence[Item], options: Options) -> list[Item]:
     return [items[i] for i in sorted(chosen)]
 
 
-def encode(encoder: Encoder, occurrences: Sequence[Occurrence], options: Options) -> tuple[FloatArray, FloatArray]:
+def encode(
+    encoder: Encoder, occurrences: Sequence[Occurrence], options: Options, layers: Sequence[int] = ()
+) -> Embedded:
     """`embed` with the cache and under the watch of the options."""
-    return embed(encoder, occurrences, options.cache, options.watch("read", len(occurrences)))
+    return embed(encoder, occurrences, options.cache, options.watch("read", len(occurrences)), layers=layers)
 
 
 def read_parts(
     encoder: Encoder, parts: Sequence[Sequence[Occurrence]], options: Options
 ) -> list[tuple[FloatArray, FloatArray]]:
     """`vectors` and `context` of each part; all are read at once, so that there is one progress to watch."""
-    vectors, context = encode(encoder, [occurrence for part in parts for occurrence in part], options)
+    vectors, context, _ = encode(encoder, [occurrence for part in parts for occurrence in part], options)
     ends = np.cumsum([len(part) for part in parts])[:-1]
     return list(zip(np.split(vectors, ends), np.split(context, ends), strict=True))
 

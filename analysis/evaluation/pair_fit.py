@@ -11,14 +11,15 @@ import numpy as np
 from analysis import same_sense
 from analysis.errors import BadOption
 from analysis.evaluation import metrics
+from analysis.evaluation.cache import Embedded
 from analysis.evaluation.outcome import Options, encode
 from analysis.evaluation.pairs import pair_scores
 from analysis.evaluation.semcor import Tagged
 from analysis.same_sense import HELD_BACK, PairModel
-from analysis.types import Encoder, FloatArray
+from analysis.types import Encoder
 
-LIMIT = 6_000  # usages read: the encoder reads a text once a usage, so this is what the fit costs
-MOST_OF_A_LEMMA = 12  # many lemmas teach more than many usages of one
+LIMIT = 10_000  # texts read, each once for all its usages: what the fit costs
+MOST_OF_A_LEMMA = 200  # usages: many lemmas teach more than many usages of one
 HELD_OUT = 10  # one lemma in so many is held out
 
 
@@ -42,27 +43,23 @@ class Fitted(NamedTuple):
 
 
 def sample(usages: Iterable[Tagged], options: Options) -> list[Tagged]:
-    """At most `options.limit` usages (LIMIT where it is None), drawn by the seed in the order they were in.
+    """The usages in at most `options.limit` texts (LIMIT where it is None), in the order they were in.
 
-    Of lemmas that have two senses in different lexicographer files, lemma after lemma in random order, at most
-    MOST_OF_A_LEMMA of each.
+    The seed draws the texts, and of each lemma at most MOST_OF_A_LEMMA usages.
     """
-    by_lemma: dict[tuple[str, str], list[tuple[int, Tagged]]] = {}
-    for number, usage in enumerate(usages):
-        by_lemma.setdefault((usage.tag.lemma, usage.tag.pos), []).append((number, usage))
-    telling = [
-        own
-        for (lemma, _), own in sorted(by_lemma.items())
-        if lemma.lower() not in HELD_BACK and len({usage.tag.file for _, usage in own}) > 1
-    ]
+    taught = [usage for usage in usages if usage.tag.lemma.lower() not in HELD_BACK]
+    texts = list(dict.fromkeys(usage.occurrence.text for usage in taught))
     random = np.random.default_rng(options.seed)
-    found: list[tuple[int, Tagged]] = []
-    for i in random.permutation(len(telling)).tolist():
-        own = telling[i]
-        some = random.choice(len(own), min(len(own), MOST_OF_A_LEMMA), replace=False)
-        found += [own[row] for row in some.tolist()]
-    kept = found[: options.limit or LIMIT]
-    return [usage for _, usage in sorted(kept, key=lambda item: item[0])]
+    most = min(len(texts), options.limit or LIMIT)
+    drawn = {texts[i] for i in random.choice(len(texts), most, replace=False).tolist()}
+    by_lemma: dict[tuple[str, str], list[int]] = {}
+    for number, usage in enumerate(taught):
+        if usage.occurrence.text in drawn:
+            by_lemma.setdefault((usage.tag.lemma, usage.tag.pos), []).append(number)
+    kept: list[int] = []
+    for _, own in sorted(by_lemma.items()):
+        kept += random.choice(own, min(len(own), MOST_OF_A_LEMMA), replace=False).tolist()
+    return [taught[number] for number in sorted(kept)]
 
 
 def fit_pairs(encoder: Encoder, usages: Iterable[Tagged], options: Options, *, text: str) -> Fitted:
@@ -72,44 +69,36 @@ def fit_pairs(encoder: Encoder, usages: Iterable[Tagged], options: Options, *, t
     """
     chosen = sample(usages, options)
     if not chosen:
-        remedy = "give SemCor whole"
-        raise BadOption("no lemma has senses in two lexicographer files", remedy=remedy, where=("path",))
-    vectors, context = encode(encoder, [usage.occurrence for usage in chosen], options)
-    return Fitted(
-        _fit(encoder, chosen, vectors, context, options, text),
-        _held_out(encoder, chosen, vectors, context, options),
-    )
+        raise BadOption("no usage is tagged", remedy="give SemCor whole", where=("path",))
+    layers = same_sense.middle_layers(encoder.info.layers)
+    read = encode(encoder, [usage.occurrence for usage in chosen], options, layers)
+    return Fitted(_fit(encoder, chosen, read, options, text), _held_out(encoder, chosen, read, options))
 
 
-def _fit(
-    encoder: Encoder, usages: list[Tagged], vectors: FloatArray, context: FloatArray, options: Options, text: str
-) -> PairModel:
+def _fit(encoder: Encoder, usages: list[Tagged], read: Embedded, options: Options, text: str) -> PairModel:
     tags = [usage.tag for usage in usages]
     name, digest = encoder.info.name, encoder.info.digest
-    return same_sense.fit(vectors, context, tags, encoder=name, digest=digest, text=text, seed=options.seed)
+    return same_sense.fit(read.layers, read.context, tags, encoder=name, digest=digest, text=text, seed=options.seed)
 
 
-def _held_out(
-    encoder: Encoder, usages: list[Tagged], vectors: FloatArray, context: FloatArray, options: Options
-) -> Quality:
+def _held_out(encoder: Encoder, usages: list[Tagged], read: Embedded, options: Options) -> Quality:
     lemmas = sorted({usage.tag[:2] for usage in usages})
     random = np.random.default_rng(options.seed)
     out = {lemmas[i] for i in random.permutation(len(lemmas))[: -(-len(lemmas) // HELD_OUT)].tolist()}
     held = np.array([usage.tag[:2] in out for usage in usages])
     tests, rest = np.flatnonzero(held).tolist(), np.flatnonzero(~held).tolist()
-    model = _fit(encoder, [usages[i] for i in rest], vectors[rest], context[rest], options, "nine tenths")
+    model = _fit(encoder, [usages[i] for i in rest], read.take(np.array(rest)), options, "nine tenths")
     pairs = same_sense.draw_pairs([usages[i].tag for i in tests], seed=options.seed)
     each = min(int(pairs.same.sum()), int((~pairs.same).sum()))
     some = np.concatenate(
         [random.choice(np.flatnonzero(pairs.same == answer), each, False) for answer in (True, False)]
     )
-    first, second = np.array(tests)[pairs.first[some]], np.array(tests)[pairs.second[some]]
-    sides = (vectors[first], context[first], vectors[second], context[second])
-    probability = same_sense.same_sense(model, *sides)
+    first, second = (read.take(np.array(tests)[side[some]]) for side in (pairs.first, pairs.second))
+    probability = pair_scores(model, first, second)
     same = pairs.same[some]
     return Quality(
         auroc=metrics.auroc(probability, same),
-        cosine_auroc=metrics.auroc(pair_scores(None, *sides), same),
+        cosine_auroc=metrics.auroc(pair_scores(None, first, second), same),
         calibration_error=metrics.expected_calibration_error(probability, same),
         pairs=len(some),
     )

@@ -11,6 +11,7 @@ import numpy as np
 
 from analysis import same_sense, senses
 from analysis.evaluation import baselines, metrics
+from analysis.evaluation.cache import Embedded
 from analysis.evaluation.datasets import Pair
 from analysis.evaluation.metrics import Bools, Floats
 from analysis.evaluation.outcome import Options, Outcome, Scores, encode, limited, report
@@ -22,21 +23,16 @@ COLUMNS = ("word", "id", "gold", "score", "predicted")
 RATED_COLUMNS = (*COLUMNS, "mean_relatedness")
 
 
-def pair_scores(
-    model: PairModel | None,
-    vectors_a: FloatArray,
-    context_a: FloatArray,
-    vectors_b: FloatArray,
-    context_b: FloatArray,
-) -> FloatArray:
-    """f32 (N): how alike two usages are, row by row of `vectors` and `context` (N, D).
+def pair_scores(model: PairModel | None, a: Embedded, b: Embedded) -> FloatArray:
+    """f32 (N): how alike two usages are, row by row, each read with the layers of `same_sense.middle_layers`.
 
     The probability of `same_sense` where the encoder has a PairModel, else the cosine of `represent`; the report's
     "score" says which.
     """
     if model is not None:
-        return same_sense.same_sense(model, vectors_a, context_a, vectors_b, context_b)
-    cosine: FloatArray = (senses.represent(vectors_a, context_a) * senses.represent(vectors_b, context_b)).sum(axis=1)
+        return same_sense.same_sense(model, a.layers, a.context, b.layers, b.context)
+    first, second = (senses.represent(side.vectors, side.context) for side in (a, b))
+    cosine: FloatArray = (first * second).sum(axis=1)
     return cosine
 
 
@@ -103,8 +99,9 @@ def _name(model: PairModel | None) -> str:
 
 
 def _scores(encoder: Encoder, model: PairModel | None, pairs: Sequence[Pair], options: Options) -> FloatArray:
-    vectors, context = encode(encoder, [usage for pair in pairs for usage in (pair.first, pair.second)], options)
-    return pair_scores(model, vectors[::2], context[::2], vectors[1::2], context[1::2])
+    usages = [usage for pair in pairs for usage in (pair.first, pair.second)]
+    read = encode(encoder, usages, options, same_sense.middle_layers(encoder.info.layers))
+    return pair_scores(model, read.take(slice(0, None, 2)), read.take(slice(1, None, 2)))
 
 
 def _same(pairs: Sequence[Pair]) -> Bools:

@@ -46,7 +46,7 @@ def evaluate_raganato(encoder: Encoder, sets: Mapping[str, Sequence[Instance]], 
     every = [one for _, one in chosen]
     entries = [candidates(dictionary.lexicon, one) for one in every]
     known = [i for i, own in enumerate(entries) if own]
-    vectors, context = encode(encoder, [every[i].occurrence for i in known], options)
+    vectors, context, _ = encode(encoder, [every[i].occurrence for i in known], options)
 
     def answer(dictionary: Dictionary) -> list[Answered]:
         found = rank_vectors(dictionary, [entries[i] for i in known], vectors, context, options.watch)
@@ -86,7 +86,8 @@ def cached(encoder: Encoder, options: Options) -> Read:
     """Reads with the encoder, and keeps what was read in the folder of the options."""
 
     def read(occurrences: Sequence[Occurrence], _: Progress) -> tuple[FloatArray, FloatArray]:
-        return encode(encoder, occurrences, options)
+        found = encode(encoder, occurrences, options)
+        return found.vectors, found.context
 
     return read
 

@@ -155,7 +155,6 @@ def _tagged(file: Path, sentence: Sentence, opened: int) -> Iterator[Tagged]:
                 malformed(file, number, "a word with a sense has no lexsn of the form 1:14:00::", FORM)
             lemma = attributes["lemma"].replace("_", " ")
             id_ = f"{file.name}.{opened}"
-            yield Tagged(
-                Occurrence(text, lemma, start, start + len(token), id_), Tag(lemma, pos, sense.lstrip("0"), key[1])
-            )
+            tag = Tag(lemma, pos, sense.lstrip("0"), key[1], token.lower())
+            yield Tagged(Occurrence(text, lemma, start, start + len(token), id_), tag)
         start += len(token) + 1

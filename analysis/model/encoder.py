@@ -27,6 +27,7 @@ from analysis.model.gradients import along, takes_scores
 from analysis.model.heads import queries_keys
 from analysis.model.layers import projects_values, value_zeroing
 from analysis.model.layout import Layout
+from analysis.model.memory import give_back, zeros
 from analysis.model.packed import Packed
 from analysis.model.reading import Reading
 from analysis.model.rows import Rows
@@ -144,7 +145,9 @@ class TransformerEncoder:
         """`encode` of any number of readings, in the order given: `LOOK_AHEAD` at a time, and then forgotten."""
         wanted = Wanted(tuple(layers), attention, context)
         for items, laid in self._ahead(readings):
-            yield self._read(items, laid, wanted, [1] * len(items), progress)
+            usages = self._read(items, laid, wanted, [1] * len(items), progress)
+            give_back()
+            yield usages
 
     def sentences(self, texts: Sequence[str], *, progress: Progress = silent) -> Sentences:
         """Each text as one vector: the mean of the last hidden state over all subwords, special tokens too, length 1.
@@ -154,8 +157,9 @@ class TransformerEncoder:
         """
         laid = self._layout.sentences(texts)
         vectors = np.zeros((len(laid), self.info.width), dtype=np.float32)
+        room = self._forward.room()
         for batch in self._forward.batches(laid):
-            vectors[batch] = self._forward([laid[i] for i in batch], Wanted()).vectors
+            vectors[batch] = self._forward([laid[i] for i in batch], Wanted(), room).vectors
             progress(len(batch))
         vectors /= np.linalg.norm(vectors, axis=1, keepdims=True)
         return Sentences(vectors, np.array([len(reading) for reading in laid], dtype=np.int64))
@@ -249,39 +253,41 @@ class TransformerEncoder:
         todo = [laid[i] for i in np.unique(which, return_index=True)[1]]
         shares = np.bincount(which, counts, len(todo))
         n, width = len(todo), self.info.width
-        vectors = np.zeros((n, width), dtype=np.float32)
-        context = np.zeros((n, width), dtype=np.float32) if wanted.context else nothing(n)
-        kept = np.zeros((n, len(wanted.layers), width), dtype=np.float32) if wanted.layers else None
-        rows = self._rows(todo) if wanted.attention else []
+        vectors = zeros(n, width)
+        context = zeros(n, width) if wanted.context else nothing(n)
+        kept = zeros(n, len(wanted.layers), width) if wanted.layers else None
+        alike: list[list[int]] = [[] for _ in todo]  # the places of each in the items
+        for place, i in enumerate(which):
+            alike[i].append(place)
+        attention, room = self._rows(laid) if wanted.attention else [], self._forward.room()
         for batch in self._forward.batches(todo):
-            found = self._forward([todo[i] for i in batch], wanted)
+            found = self._forward([todo[i] for i in batch], wanted, room)
             vectors[batch], context[batch] = found.vectors, found.context
             if kept is not None:
                 kept[batch] = found.layers
             for i, row in zip(batch, found.rows, strict=False):
-                rows[i][:] = row
+                for place in alike[i]:
+                    pool_keys(row, laid[place].unit_of, len(laid[place].units), out=attention[place])
             progress(int(shares[batch].sum()))
+        if n < len(laid):
+            vectors, context, kept = vectors[which], context[which], None if kept is None else kept[which]
         return Usages(
             occurrences=tuple(map(_occurrence, items)),
-            vectors=vectors[which],
-            context=context[which],
+            vectors=vectors,
+            context=context,
             words=tuple(reading.units for reading in laid),
             layer_ids=wanted.layers,
-            layers=None if kept is None else kept[which],
-            target_attention=tuple(
-                pool_keys(rows[u], reading.unit_of, len(reading.units)) for u, reading in zip(which, laid, strict=True)
-            )
-            if wanted.attention
-            else None,
+            layers=kept,
+            target_attention=tuple(attention) if wanted.attention else None,
             subwords=np.array([len(reading) for reading in laid], dtype=np.int64),
         )
 
     def _rows(self, readings: Sequence[Reading]) -> list[FloatArray]:
-        """Room for each reading's rows of attention, (L, H, T). It is one piece of memory: many small ones that outlive
+        """Room for each reading's rows of attention, (L, H, W). It is one piece of memory: many small ones that outlive
         the large ones of a batch would leave holes between them, more of them with every batch."""
-        shapes = [(self.info.layers, self.info.heads, len(reading)) for reading in readings]
+        shapes = [(self.info.layers, self.info.heads, len(reading.units)) for reading in readings]
         ends = np.cumsum([math.prod(shape) for shape in shapes])
-        room = np.zeros(ends[-1] if len(ends) else 0, dtype=np.float32)
+        room = zeros(int(ends[-1]) if len(ends) else 0)
         return [part.reshape(shape) for part, shape in zip(np.split(room, ends[:-1]), shapes, strict=False)]
 
     def _all_attention(self, ids: IntArray) -> FloatArray:

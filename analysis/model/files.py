@@ -2,24 +2,29 @@
 
 transformers takes half a minute to take a GGUF file apart, so of a pulled one what it made is kept beside the model:
 
-    HOME/models/.NAME-DIGEST/    config.json, model.safetensors (float32), tokenizer.json
+    HOME/models/.NAME-DIGEST/    config.json, model.safetensors (float32) with its SHA-256, tokenizer.json
 """
 
 from __future__ import annotations
 
+import hashlib
 import shutil
 import tempfile
-from contextlib import suppress
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 import torch
 import transformers
 from safetensors import SafetensorError
+from transformers import modeling_gguf_pytorch_utils
 
 from analysis.catalogue import ModelFolder
 from analysis.errors import UnsupportedModel
 
+SUM = "model.safetensors.sha256"
 UNREADABLE = (OSError, ValueError, KeyError, ImportError, SafetensorError)
 
 
@@ -48,7 +53,8 @@ def first_line(error: Exception) -> str:
 def _of_pulled_gguf(folder: ModelFolder) -> tuple[Any, Any]:
     place = folder.path.parent / f".{folder.path.name}-{folder.digest[:20]}"
     with suppress(*UNREADABLE):  # not there, or damaged
-        return _parts(place)
+        if (place / SUM).read_text() == _sum(place):
+            return _parts(place)
     tokenizer, model = _parts(folder.path, gguf_file=folder.weights)
     with suppress(*UNREADABLE):  # a disk that is full, or may not be written to: it is read anew the next time
         _keep(tokenizer, model, place)
@@ -57,11 +63,29 @@ def _of_pulled_gguf(folder: ModelFolder) -> tuple[Any, Any]:
 
 def _parts(path: Path, **more: str) -> tuple[Any, Any]:
     where: dict[str, Any] = {"local_files_only": True, "trust_remote_code": False, **more}
-    tokenizer = transformers.AutoTokenizer.from_pretrained(path, **where)
-    model = transformers.AutoModel.from_pretrained(
-        path, use_safetensors=True, dtype=torch.float32, attn_implementation="eager", **where
-    )
+    with _no_bar():
+        tokenizer = transformers.AutoTokenizer.from_pretrained(path, **where)
+        model = transformers.AutoModel.from_pretrained(
+            path, use_safetensors=True, dtype=torch.float32, attn_implementation="eager", **where
+        )
     return tokenizer, model
+
+
+@contextmanager
+def _no_bar() -> Iterator[None]:
+    """Without the bar that transformers draws for a GGUF file, in a pipe too, whatever it is told of bars."""
+    gguf: Any = modeling_gguf_pytorch_utils
+    shown = gguf.tqdm
+    gguf.tqdm = partial(shown, disable=True)
+    try:
+        yield
+    finally:
+        gguf.tqdm = shown
+
+
+def _sum(place: Path) -> str:
+    with (place / "model.safetensors").open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
 
 
 def _keep(tokenizer: Any, model: Any, place: Path) -> None:
@@ -69,11 +93,12 @@ def _keep(tokenizer: Any, model: Any, place: Path) -> None:
     # The weights are plain float32 now; transformers would refuse to save what still says that it is GGUF.
     model.hf_quantizer = None
     del model.config.quantization_config
-    partial = Path(tempfile.mkdtemp(prefix=place.name, dir=place.parent))
+    part = Path(tempfile.mkdtemp(prefix=place.name, dir=place.parent))
     try:
-        model.save_pretrained(partial)
-        tokenizer.save_pretrained(partial)
+        model.save_pretrained(part)
+        tokenizer.save_pretrained(part)
+        (part / SUM).write_text(_sum(part))
         shutil.rmtree(place, ignore_errors=True)
-        partial.rename(place)
+        part.rename(place)
     finally:
-        shutil.rmtree(partial, ignore_errors=True)
+        shutil.rmtree(part, ignore_errors=True)

@@ -46,11 +46,16 @@ class Kept:
 
 
 class Forward(Protocol):
-    """`batches` says which readings, by their indices, are best read together: those of near-equal length."""
+    """`batches` says which readings, by their indices, are best read together: those of near-equal length.
+
+    `room` gives memory for calls that follow one another; a call without it takes its own.
+    """
 
     def batches(self, readings: Sequence[Reading]) -> Iterator[list[int]]: ...
 
-    def __call__(self, readings: Sequence[Reading], wanted: Wanted) -> Kept: ...
+    def room(self) -> Any: ...
+
+    def __call__(self, readings: Sequence[Reading], wanted: Wanted, room: Any = None) -> Kept: ...
 
 
 class Padded(NamedTuple):
@@ -74,7 +79,10 @@ class Plain:
     def batches(self, readings: Sequence[Reading]) -> Iterator[list[int]]:
         return batches([len(reading) for reading in readings])
 
-    def __call__(self, readings: Sequence[Reading], wanted: Wanted) -> Kept:
+    def room(self) -> None:
+        """transformers takes its own."""
+
+    def __call__(self, readings: Sequence[Reading], wanted: Wanted, room: None = None) -> Kept:  # noqa: ARG002
         batch = padded(readings, self._pad, self._model.device)
         with torch.inference_mode():
             output = self._model(

@@ -49,7 +49,10 @@ class Rows:
     def batches(self, readings: Sequence[Reading]) -> Iterator[list[int]]:
         return batches([len(reading) for reading in readings])
 
-    def __call__(self, readings: Sequence[Reading], wanted: Wanted) -> Kept:
+    def room(self) -> None:
+        """transformers takes its own."""
+
+    def __call__(self, readings: Sequence[Reading], wanted: Wanted, room: None = None) -> Kept:  # noqa: ARG002
         batch = padded(readings, self._pad, self._twin.device)
         weights, at = batch.target.topk(int((batch.target > 0).sum(1).max()), dim=1)
         targets = _Targets(at, weights, [])

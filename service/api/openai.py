@@ -13,11 +13,12 @@ from pydantic_core import to_json
 from analysis.errors import BadOption, BadText, LimitExceeded
 from analysis.types import FloatArray, ModelInfo, Sentences
 from service.api import texts
+from service.api.quick import Quick
 from service.api.services import Services, Wired
 from service.openai_schemas import OpenAIEmbeddings, OpenAIEmbeddingsRequest
 from service.problems import documented
 
-router = APIRouter(prefix="/v1", tags=["openai"])
+router = APIRouter(prefix="/v1", tags=["openai"], route_class=Quick)
 FEW, SHORT = 8, 4_000  # sentences, and code points of all, that are read together with other clients'
 
 

@@ -65,12 +65,16 @@ class Services:
         encoders: Mapping[str, Encoder],
         store: Store,
         jobs: Callable[[], Mapping[str, int]] = dict,
+        beside: int = 0,
+        narrow: Callable[[], None] = lambda: None,
+        tidy: Callable[[], None] = lambda: None,
     ) -> Services:
-        """The services over these parts; `jobs` tells how many there are of each status."""
+        """The services over these parts; `jobs` tells how many there are of each status, the rest is of `Shared`."""
         metrics = Metrics()
         turns = Turns(metrics.spent)
         fair = FairEncoders(encoders, turns, metrics.read)
-        made = cls(settings, fair, store, Shared(turns, metrics.read), metrics, Shelf(settings.home))
+        shared = Shared(turns, metrics.read, beside, narrow, tidy)
+        made = cls(settings, fair, store, shared, metrics, Shelf(settings.home))
         metrics.watch(lambda: made.load.requests, jobs)
         return made
 
@@ -145,11 +149,12 @@ class Services:
             load.done(time.monotonic() - since)
 
 
-async def _services(request: Request) -> Services:
+async def wired(request: Request) -> Services:
+    """The services, after the request's ticket is written; a route has them as `Wired`."""
     services: Services = request.app.state.services
     caller = request.scope.get("caller") or (request.client.host if request.client else "")
     CURRENT.set(Ticket(caller, services.settings.deadline_seconds, request.receive))
     return services
 
 
-Wired = Annotated[Services, Depends(_services)]
+Wired = Annotated[Services, Depends(wired)]

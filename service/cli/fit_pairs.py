@@ -15,7 +15,7 @@ def fit_pairs(
     path: Annotated[Path, typer.Argument(help="SemCor 3.0, its .tar.gz or its folder.")],
     model: Model = None,
     limit: Annotated[
-        int | None, typer.Option(help="At most so many usages, each a reading, drawn by the seed; 6000 when left out.")
+        int | None, typer.Option(help="Read at most so many texts, drawn by the seed; 10000 when left out.")
     ] = None,
     seed: Seed = 0,
     json: Json = None,
@@ -23,8 +23,8 @@ def fit_pairs(
     """Learn from SemCor how likely two usages of a word share a sense, for a model that ships without it.
 
     It is kept in the home folder and used from then on, unless it tells held-out pairs apart no better than the cosine.
-    What was encoded is kept too: a run that is broken off goes on from where it was. A usage is one reading of the
-    model, so 6000 take minutes with a small model and more with a large one.
+    What was encoded is kept too: a run that is broken off goes on from where it was. 10000 texts take minutes with a
+    small model and a quarter of an hour or more with a large one.
     """
     from dataclasses import asdict
     from json import dumps
@@ -46,7 +46,7 @@ def fit_pairs(
         raise BadOption(
             f"what {found.model.learnt.usages} usages taught is no better than the cosine: AUROC "
             f"{found.held_out.auroc:.3f} against {found.held_out.cosine_auroc:.3f} on held-out pairs; nothing is kept",
-            remedy="give more usages with --limit",
+            remedy="give more texts with --limit",
         )
     same_sense.save(found.model, file)
     report = {"file": str(file), "learnt": asdict(found.model.learnt), "held_out": asdict(found.held_out)}

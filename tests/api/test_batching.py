@@ -15,7 +15,7 @@ import pytest
 
 from analysis.errors import BadSpan
 from analysis.types import Occurrence, Usages
-from service.batching import MOST_TOGETHER, Shared
+from service.batching import LEAST_BESIDE, MOST_TOGETHER, Shared
 from service.fair import Fair
 from service.tickets import CURRENT, ClientGone, DeadlinePassed, ShuttingDown, Ticket
 from service.turns import Turns
@@ -64,9 +64,9 @@ def wait_until(what: Any) -> None:
 
 
 @contextlib.contextmanager
-def sharing(encoder: FakeEncoder) -> Iterator[tuple[Shared, Fair, Turns]]:
+def sharing(encoder: FakeEncoder, beside: int = 0) -> Iterator[tuple[Shared, Fair, Turns]]:
     turns = Turns()
-    shared = Shared(turns, lambda _: None)
+    shared = Shared(turns, lambda _: None, beside)
     try:
         yield shared, Fair(encoder, turns, lambda _: None), turns
     finally:
@@ -129,6 +129,70 @@ def test_a_batch_has_an_end_and_callers_are_read_in_turn() -> None:
     assert "modest bank" in encoder.seen[1], "it came last, and is read in the next batch"
 
 
+def test_batches_go_side_by_side_where_enough_wait_and_let_a_large_request_in_between() -> None:
+    encoder = Together()
+    with sharing(encoder, beside=2) as (shared, fair, turns):
+
+        async def run() -> list[Any]:
+            def ask(name: str, n: int) -> list[Any]:
+                return [
+                    asyncio.ensure_future(asked(shared, fair, [f"{name} bank {i}"], Ticket(name))) for i in range(n)
+                ]
+
+            async def until(what: Any) -> None:
+                await asyncio.to_thread(wait_until, what)
+
+            waiting = ask("first", 1)
+            await until(lambda: len(encoder.seen) == 1)
+            waiting += ask("few", LEAST_BESIDE - 1)
+            await asyncio.sleep(0.05)
+            assert len(encoder.seen) == 1, "of so few, each would cost more beside another batch"
+            waiting += ask("last", 1)
+            await until(lambda: len(encoder.seen) == 2)
+            waiting += ask("more", 3 * LEAST_BESIDE)
+            large = asyncio.ensure_future(asyncio.to_thread(fair.encode, [use("large bank")]))
+            await until(lambda: turns.waiting() == 1)
+            assert len(encoder.seen) == 2, "two at a time"
+            encoder.gate.set()
+            return await asyncio.gather(large, *waiting)
+
+        _, *answers = asyncio.run(run())
+        assert shared.alive
+    sizes = [len(batch) for batch in encoder.seen]
+    assert sizes[:2] == [1, LEAST_BESIDE]
+    assert encoder.seen[2] == ["large bank"]
+    assert sum(sizes) == 2 + 4 * LEAST_BESIDE
+    for answer in answers:
+        assert len(answer) == 1
+        alone = FakeEncoder().encode(answer.occurrences, layers=[3])
+        np.testing.assert_allclose(answer.layers, alone.layers, atol=1e-5)
+
+
+def test_batches_side_by_side_are_finished_when_the_service_stops() -> None:
+    encoder = Together()
+    with sharing(encoder, beside=2) as (shared, fair, _):
+
+        async def run() -> list[Any]:
+            texts = [f"bank {i}" for i in range(3 * LEAST_BESIDE)]
+            waiting = [asyncio.ensure_future(asked(shared, fair, [text], Ticket(text))) for text in texts]
+            await asyncio.to_thread(wait_until, lambda: len(encoder.seen) == 2)
+            read = {text for batch in encoder.seen for text in batch}
+            late = [asyncio.ensure_future(asked(shared, fair, [f"late bank {i}"], Ticket("late"))) for i in range(3)]
+            await asyncio.sleep(0)
+            closing = asyncio.create_task(asyncio.to_thread(shared.close))
+            await asyncio.to_thread(wait_until, lambda: shared._closed)
+            encoder.gate.set()
+            done = await asyncio.gather(*waiting, *late, return_exceptions=True)
+            await closing
+            told = dict(zip([*texts, "late 0", "late 1", "late 2"], done, strict=True))
+            assert {text for text, answer in told.items() if isinstance(answer, Usages)} == read
+            return done
+
+        done = asyncio.run(run())
+    assert all(isinstance(answer, Usages | ShuttingDown) for answer in done)
+    assert not any(thread.is_alive() for thread in shared._threads)
+
+
 def test_other_layers_are_another_batch() -> None:
     with sharing(FakeEncoder()) as (shared, fair, _):
         first, second = all_of(
@@ -146,7 +210,7 @@ def test_a_bad_input_fails_nobody_else() -> None:
             return super().encode(readings, **kwargs)
 
     encoder = Picky()
-    with sharing(encoder) as (shared, fair, turns), turns.turn(Ticket()):
+    with sharing(encoder) as (shared, fair, turns), turns.turn(holder := Ticket()):
 
         async def released() -> list[Any]:
             both = asyncio.gather(
@@ -157,11 +221,11 @@ def test_a_bad_input_fails_nobody_else() -> None:
             while shared.waiting() < 2:
                 await asyncio.sleep(0.001)
             encoder.gate.set()
-            turns._give()
+            turns._give(holder)
             return await both
 
         bad, good = asyncio.run(released())
-        turns._take(Ticket())
+        turns._take(holder)
     assert isinstance(bad, BadSpan)
     assert good.occurrences[0].text == "good bank"
 
@@ -290,6 +354,22 @@ def test_who_gives_up_waiting_leaves_the_line() -> None:
         assert turns.waiting() == 0
     with turns.turn(Ticket("next")):
         pass
+
+
+def test_tickets_beside_each_other_go_together_but_not_before_who_waits() -> None:
+    turns = Turns()
+    first, second = Ticket("shared", beside=True), Ticket("shared", beside=True)
+    with turns.turn(first):
+        with turns.turn(second):
+            alone = in_thread(Ticket("a"), lambda: turns.turn(Ticket("a")).__enter__())
+            wait_until(lambda: turns.waiting() == 1)
+        gone = Ticket("b")
+        third = in_thread(gone, lambda: turns.turn(Ticket("shared", 0.05, beside=True)).__enter__())
+        with pytest.raises(DeadlinePassed):
+            third.result(10)
+        assert not alone.done()
+    alone.result(10)
+    assert turns.waiting() == 0
 
 
 def test_embeddings_of_many_clients_are_batched_and_as_if_alone(make_client: MakeClient) -> None:

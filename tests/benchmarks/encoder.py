@@ -143,13 +143,13 @@ def arithmetic(name: str, asked: argparse.Namespace) -> Iterator[Line]:
     """The model's forward passes alone, against the products of matrices in them and against one of 2048 x 2048."""
     encoder, chosen = load(resolve(name, Settings().home)), usages(asked.data, asked.usages)
     laid, forward = encoder._lay_out(chosen), encoder._forward
-    rows = list(forward.batches(laid))
+    rows, room = list(forward.batches(laid)), forward.room()
     own, operations = products(encoder, [[len(laid[i]) for i in batch] for batch in rows])
     large, large_operations = square()
 
     def passes() -> None:
         for batch in rows:
-            forward([laid[i] for i in batch], Wanted())
+            forward([laid[i] for i in batch], Wanted(), room)
 
     took = by_turns({"passes": passes, "products": own, "square": large}, asked.rounds)
     yield Line(

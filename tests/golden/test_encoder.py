@@ -216,7 +216,9 @@ def test_a_gguf_file_is_taken_apart_once(tmp_path: Path) -> None:
     (kept,) = (tmp_path / "models").glob(".smollm2-*")
     (gguf.path / gguf.weights).write_bytes(b"")
     assert (load(gguf).encode(found).vectors == expected).all()
-    (kept / "model.safetensors").write_bytes(b"no weights")
+    weights = bytearray((kept / "model.safetensors").read_bytes())
+    weights[-3] ^= 1  # still weights, but others
+    (kept / "model.safetensors").write_bytes(weights)
     with pytest.raises(UnsupportedModel):
         load(gguf)
     shutil.copy(original.path / original.weights, gguf.path)

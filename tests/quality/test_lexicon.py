@@ -70,7 +70,7 @@ def test_the_classes_of_coarsewsd20_have_their_names(encoder: Encoder, lexicon: 
         test = coarsewsd20(data / "coarsewsd20")[word].test
         some = [one for name in classes for one in limited([u for u in test if u.label == name], Options(0, MOST))]
         occurrences = tuple(one.occurrence for one in some)
-        vectors, context = embed(encoder, occurrences, Settings().home / "evaluation")
+        vectors, context, _ = embed(encoder, occurrences, Settings().home / "evaluation")
         sense = np.array([list(classes).index(one.label) for one in some])
         sizes = np.bincount(sense, minlength=len(classes))
         model = SenseModel(word, tuple(classes), np.zeros((len(classes), 2), np.float32), sizes, 1.0)

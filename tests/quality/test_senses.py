@@ -7,7 +7,7 @@ which loses quality is seen; a bar that was not reached stays visible in the tab
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from itertools import combinations
 from pathlib import Path
 from typing import NamedTuple
@@ -18,7 +18,7 @@ import pytest
 from analysis import same_sense, senses
 from analysis.catalogue import resolve
 from analysis.evaluation import metrics
-from analysis.evaluation.cache import embed
+from analysis.evaluation.cache import Embedded, embed
 from analysis.evaluation.datasets import Labelled, Word
 from analysis.evaluation.induction_sets import coarsewsd20
 from analysis.evaluation.outcome import Options, limited
@@ -33,6 +33,7 @@ pytestmark = pytest.mark.quality
 SEEDS = range(5)
 USAGES = 30  # of the question "one sense or two"
 PAIRS = 400  # of one class and of two, a word and a seed
+PAIRED = 1500  # usages of a training half that pairs are drawn from, at most
 DRAWN = 0.5  # of the test half, for the stability
 LIMIT = int(os.environ.get("POLYSEME_QUALITY_LIMIT") or 0) or None  # usages of a half; the whole, when not said
 
@@ -40,12 +41,11 @@ table: list[tuple[str, float, str]] = []
 
 
 class Half(NamedTuple):
-    vectors: FloatArray
-    context: FloatArray
+    read: Embedded
     gold: np.ndarray
 
     def some(self, rows: np.ndarray) -> tuple[FloatArray, FloatArray]:
-        return self.vectors[rows], self.context[rows]
+        return self.read.vectors[rows], self.read.context[rows]
 
 
 @pytest.fixture(scope="module")
@@ -87,10 +87,10 @@ def hold(reached: bool) -> None:
     assert reached or LIMIT
 
 
-def read(encoder: Encoder, usages: tuple[Labelled, ...]) -> Half:
+def read(encoder: Encoder, usages: Sequence[Labelled], layers: tuple[int, ...] = ()) -> Half:
     kept = limited(usages, Options(limit=LIMIT))
-    arrays = embed(encoder, [usage.occurrence for usage in kept], cache())
-    return Half(*arrays, np.array([usage.label for usage in kept]))
+    arrays = embed(encoder, [usage.occurrence for usage in kept], cache(), layers=layers)
+    return Half(arrays, np.array([usage.label for usage in kept]))
 
 
 def test_assigning_and_inducing(encoder: Encoder, data: Path) -> None:
@@ -101,7 +101,7 @@ def test_assigning_and_inducing(encoder: Encoder, data: Path) -> None:
 
     hold(row("coarsewsd20: assign, supervised, accuracy", mean("mean", "assign_accuracy"), "0.975") > 0.97)
     part = "mean_without_pitcher"
-    hold(row("coarsewsd20: induce, number given, ARI", mean(part, "induce_k_ari"), "0.85") > 0.78)
+    hold(row("coarsewsd20: induce, number given, ARI", mean(part, "induce_k_ari"), "0.85") > 0.82)
     hold(row("coarsewsd20: induce, number not given, ARI", mean(part, "induce_ari"), "0.78") > 0.77)
     pitcher = float(np.mean([run.report["words"]["pitcher"]["induce_ari"] for run in runs]))
     row("  pitcher alone, number not given, ARI", pitcher, "")
@@ -151,15 +151,16 @@ def test_two_usages(encoder: Encoder, words: Mapping[str, Word]) -> None:
     assert model is not None
     by_word = []
     for word in words.values():
-        half = read(encoder, word.train)
+        some = limited(word.train, Options(limit=PAIRED))
+        half = read(encoder, some, same_sense.middle_layers(encoder.info.layers))
         for seed in SEEDS:
             random = np.random.default_rng(seed)
             a, b = random.integers(0, len(half.gold), (2, 400 * PAIRS))
             same = half.gold[a] == half.gold[b]
             kept = np.concatenate([np.flatnonzero(same & (a != b))[:PAIRS], np.flatnonzero(~same)[:PAIRS]])
-            score = pair_scores(model, *half.some(a[kept]), *half.some(b[kept]))
+            score = pair_scores(model, half.read.take(a[kept]), half.read.take(b[kept]))
             by_word.append(metrics.balanced_accuracy(same[kept], score >= 0.5))
-    hold(row("two usages, one class or not: balanced accuracy", float(np.mean(by_word)), "0.80") > 0.74)
+    hold(row("two usages, one class or not: balanced accuracy", float(np.mean(by_word)), "0.80") > 0.8)
 
 
 def test_stability_tells_quality(encoder: Encoder, words: Mapping[str, Word]) -> None:

@@ -169,7 +169,7 @@ def test_a_run_broken_off_goes_on_from_where_it_was(usages: list[Occurrence], tm
     with pytest.raises(KeyboardInterrupt):
         cache.embed(Failing(), usages, tmp_path)
     encoder, told = FakeEncoder(), list[int]()
-    vectors, context = cache.embed(encoder, usages, tmp_path, told.append)
+    vectors, context, _ = cache.embed(encoder, usages, tmp_path, told.append)
     assert (encoder.asked, told) == ([5, 2], [5, 5, 2])
     direct = FakeEncoder().encode(usages)
     np.testing.assert_array_equal(vectors, direct.vectors)
@@ -178,9 +178,9 @@ def test_a_run_broken_off_goes_on_from_where_it_was(usages: list[Occurrence], tm
 
 
 def test_order_and_copies_cost_nothing(usages: list[Occurrence], tmp_path: Path) -> None:
-    vectors, _ = cache.embed(FakeEncoder(), usages, tmp_path)
+    vectors, *_ = cache.embed(FakeEncoder(), usages, tmp_path)
     encoder = FakeEncoder()
-    again, _ = cache.embed(encoder, [*usages[::-1], usages[0]], tmp_path)
+    again, *_ = cache.embed(encoder, [*usages[::-1], usages[0]], tmp_path)
     assert encoder.asked == []
     np.testing.assert_array_equal(again, vectors[[*range(11, -1, -1), 0]])
     cache.embed(encoder, [usages[0]] * 3, None)
@@ -189,7 +189,7 @@ def test_order_and_copies_cost_nothing(usages: list[Occurrence], tmp_path: Path)
 
 @pytest.mark.parametrize("damage", ["cut", "flipped", "empty", "other"])
 def test_a_damaged_part_is_computed_anew(usages: list[Occurrence], tmp_path: Path, damage: str) -> None:
-    vectors, context = cache.embed(FakeEncoder(), usages, tmp_path)
+    vectors, context, _ = cache.embed(FakeEncoder(), usages, tmp_path)
     file = sorted(tmp_path.rglob("*.npz"))[0]
     data = bytearray(file.read_bytes())
     data[len(data) // 2] ^= 255
@@ -206,7 +206,7 @@ def test_a_damaged_part_is_computed_anew(usages: list[Occurrence], tmp_path: Pat
 def test_span_text_and_model_are_kept_apart(tmp_path: Path) -> None:
     text = "bank and bank"
     first, second = Occurrence(text, "bank", 0, 4, "1"), Occurrence(text, "bank", 9, 13, "1")
-    vectors, _ = cache.embed(FakeEncoder(), [first, second], tmp_path)
+    vectors, *_ = cache.embed(FakeEncoder(), [first, second], tmp_path)
     assert not np.array_equal(vectors[0], vectors[1])
     assert [folder.name for folder in tmp_path.iterdir()] == ["0" * 64]
 

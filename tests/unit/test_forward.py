@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from itertools import islice
 from pathlib import Path
+from threading import Thread
 from typing import Any
 
 import numpy as np
@@ -15,8 +16,11 @@ from analysis.catalogue import ModelFolder
 from analysis.corpus import documents
 from analysis.errors import BadOption
 from analysis.model.batches import batches, filled
+from analysis.model.cores import share
 from analysis.model.encoder import LOOK_AHEAD, TransformerEncoder, load
 from analysis.model.forward import Forward, Kept, Wanted
+from analysis.model.memory import LARGE, zeros
+from analysis.model.packed import Packed
 from analysis.model.reading import Reading
 from analysis.text import find
 from analysis.types import Occurrence, Perturbed, Span
@@ -76,6 +80,43 @@ def test_what_is_kept_is_what_a_plain_call_gives(kind: str, context: bool) -> No
         pooled = [rows[..., torch.from_numpy(reading.unit_of == w)].sum(-1) for w in range(len(words))]
         near(usages.target_attention[i], torch.stack(pooled, -1))
     assert usages.context.shape == (len(used), encoder.info.width if context else 0)
+
+
+@pytest.mark.parametrize("layers", [(), (0, 1, 2)])
+@pytest.mark.parametrize("kind", ["bert", "mpnet", "roberta"])
+def test_the_program_gives_what_the_operations_one_by_one_give(
+    kind: str, layers: tuple[int, ...], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    encoder = tiny(kind)
+    asked = {"layers": layers, "context": False}
+    assert isinstance(encoder._forward, Packed)
+    assert encoder._forward._program is not None
+    program = encoder.encode(uses(), **asked)
+    monkeypatch.setattr(encoder._forward, "_program", None)
+    single = encoder.encode(uses(), **asked)
+    np.testing.assert_allclose(program.vectors, single.vectors, atol=1e-5)
+    if layers:
+        np.testing.assert_allclose(program.layers, single.layers, atol=1e-5)
+
+
+def test_a_thread_may_use_a_part_of_the_cores_and_the_others_all() -> None:
+    every = torch.get_num_threads()
+    torch.set_num_threads(4)
+    found: list[int] = []
+
+    def run() -> None:
+        share(2)
+        found.append(torch.get_num_threads())
+
+    try:
+        for work in (run, lambda: found.append(torch.get_num_threads())):
+            thread = Thread(target=work)
+            thread.start()
+            thread.join()
+        assert found == [2, 4]
+        assert torch.get_num_threads() == 4
+    finally:
+        torch.set_num_threads(every)
 
 
 @pytest.mark.parametrize("kind", WAYS)
@@ -138,11 +179,11 @@ class Counted:
     """A forward pass that counts the readings it is given."""
 
     def __init__(self, forward: Forward) -> None:
-        self.forward, self.batches, self.readings = forward, forward.batches, 0
+        self.forward, self.batches, self.room, self.readings = forward, forward.batches, forward.room, 0
 
-    def __call__(self, readings: Sequence[Reading], wanted: Wanted) -> Kept:
+    def __call__(self, readings: Sequence[Reading], wanted: Wanted, room: Any = None) -> Kept:
         self.readings += len(readings)
-        return self.forward(readings, wanted)
+        return self.forward(readings, wanted, room)
 
 
 def test_repeated_texts_are_computed_once_and_progress_counts_them_all() -> None:
@@ -210,3 +251,19 @@ def plain(encoder: TransformerEncoder, ids: Any) -> Any:
 
 def near(actual: Any, expected: Any) -> None:
     np.testing.assert_allclose(actual, np.asarray(expected), atol=2e-5, rtol=2e-5)
+
+
+def test_targets_of_one_text_that_take_more_rows_than_the_text_has() -> None:
+    encoder, text = tiny("mpnet"), "the bank of the river by my money"
+    used = [Occurrence(text, "", start, len(text), str(start)) for start in (0, 4, 9, 12, 16, 22, 25, 28)]
+    laid = encoder._lay_out(used)
+    assert sum(reading.target.sum() for reading in laid) > 2 * len(laid[0])
+    near(encoder.encode(used, context=False).vectors, torch.from_numpy(encoder.encode(used).vectors))
+
+
+def test_large_and_small_arrays_are_zero_and_may_be_written_to() -> None:
+    for shape in ((3, 2), (0, 4), (LARGE, 2)):
+        array = zeros(*shape)
+        assert (array.shape, array.dtype) == (shape, np.float32)
+        assert not array.any()
+        array[:] = 1

@@ -462,9 +462,9 @@ def test_two_usages_alone_are_judged_by_the_callers_own_pair_model(
 ) -> None:
     encoder = FakeEncoder()
     digest, width = encoder.info.digest, encoder.info.width
-    axes = np.eye(width, 2).astype(np.float16)
+    axes = np.eye(3 * width, 2).astype(np.float16)
     learnt = Learnt("fake", digest, "made up", usages=2, lemmas=1, pairs=1, seed=0, versions={})
-    model = PairModel(axes, axes, np.array([0, 0, 0, 0, intercept]), learnt)
+    model = PairModel(axes, axes[:width], np.array([0, 0, 0, 0, intercept]), learnt)
     save(model, tmp_path / f"{digest}.safetensors")
     found = analyse(encoder, documents([RIVER[0], MONEY[0]]), "bank", QUICK, pairs=tmp_path)
     assert len(found.senses) == senses

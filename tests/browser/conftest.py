@@ -42,6 +42,9 @@ def browser() -> Iterator[Browser]:
         launched.close()
 
 
+LONGEST = 180_000  # milliseconds that anything on a page may take, on a machine that others use too
+
+
 class Served(NamedTuple):
     """A running service, and what it logs."""
 
@@ -78,7 +81,9 @@ def context(browser: Browser) -> MakeContext:
 
     @cache
     def make(scheme: Any, width: int) -> BrowserContext:
-        return browser.new_context(color_scheme=scheme, viewport={"width": width, "height": 900})
+        made = browser.new_context(color_scheme=scheme, viewport={"width": width, "height": 900})
+        made.set_default_timeout(LONGEST)
+        return made
 
     return make
 

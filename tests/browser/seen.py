@@ -32,13 +32,13 @@ class Seen:
         return self.page
 
     def idle(self) -> None:
-        self.page.wait_for_selector("[aria-busy=true]", state="detached", timeout=60_000)
+        self.page.wait_for_selector("[aria-busy=true]", state="detached")
 
     def show_all(self) -> None:
         """Charts are drawn when they come near."""
         for drawing in self.page.locator("[data-chart]").all():
             drawing.scroll_into_view_if_needed()
-            drawing.locator("svg").wait_for(timeout=30_000)
+            drawing.locator("svg").wait_for()
         self.idle()
 
     def check(self, *, errors: bool = False, within: str = "html") -> None:

@@ -33,7 +33,7 @@ def lesson(address: str) -> dict[str, Any]:
 
 def open_all(seen: Seen) -> Page:
     page = seen.open("/lesson?show=all")
-    page.locator("#variants-measured .found").wait_for(timeout=60_000)
+    page.locator("#variants-measured .found").wait_for()
     return page
 
 
@@ -95,7 +95,7 @@ def test_a_guess_comes_before_what_was_measured(look: Look, lesson: Any) -> None
     """By keyboard alone."""
     seen = look()
     page = seen.open("/lesson")
-    page.locator("#cost-step", has_text="Measured").wait_for(timeout=60_000)
+    page.locator("#cost-step", has_text="Measured").wait_for()
     assert not page.locator("#cost-measured").is_visible()
     form = page.locator("form[data-for=cost]")
     form.get_by_role("button", name="Answer, then see").press("Enter")
@@ -122,7 +122,7 @@ def test_a_guess_comes_before_what_was_measured(look: Look, lesson: Any) -> None
 def test_the_exercise_by_choice_and_in_words(look: Look, address: str, lesson: Any) -> None:
     seen = look("dark", 390)
     page = seen.open("/lesson")
-    page.locator("#paths-step", has_text="Measured").wait_for(timeout=60_000)
+    page.locator("#paths-step", has_text="Measured").wait_for()
     choose, write = page.locator("#choose"), page.locator("#write")
     choose.get_by_role("button").click()
     assert "No answer is chosen" in choose.locator(".error").inner_text()
@@ -165,7 +165,7 @@ def test_what_fails_says_so_and_can_be_tried_again(look: Look, lesson: Any) -> N
     seen.check(errors=True, within="#cost")
     page.unroute("**/view/lesson/cost")
     section.get_by_role("button", name="Measure again").click()
-    section.locator(".found").wait_for(timeout=60_000)
+    section.locator(".found").wait_for()
     assert not section.get_by_role("alert").is_visible()
 
 
@@ -179,6 +179,6 @@ def test_a_service_without_the_model_shows_the_rest(look: Look) -> None:
         page.locator("#key-error:visible").wait_for()
         page.get_by_label("API key").fill(key)
         page.get_by_role("button", name="Use it").click()
-        page.locator("#masking .found").wait_for(timeout=60_000)
-        page.locator("#variants .error", has_text="POLYSEME_MODELS").wait_for(timeout=60_000)
+        page.locator("#masking .found").wait_for()
+        page.locator("#variants .error", has_text="POLYSEME_MODELS").wait_for()
         page.goto("about:blank")

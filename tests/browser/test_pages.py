@@ -120,7 +120,7 @@ def test_from_sentences_to_senses(look: Look, served: Served) -> None:
     page.get_by_label("Word", exact=True).fill("bank")
     page.get_by_label("Sentences that use it").fill("\n".join(SENTENCES))
     page.get_by_role("button", name="Find senses").click()
-    page.wait_for_url("**/senses/*", timeout=60_000)
+    page.wait_for_url("**/senses/*")
     page.locator(".result").wait_for()
     assert re.fullmatch(r"/senses/[0-9a-f]{20}", page.url.removeprefix(served.address))
     found = fetched(served.address, "/v1/analyses/" + page.url.rpartition("/")[2])
@@ -239,7 +239,7 @@ def test_the_map_follows_the_card(results: list[Seen], analysis: Any) -> None:
     page = seen.page
     points = page.locator("[data-chart=sense-map] svg .mark-symbol.role-mark path")
     page.locator("[data-chart=sense-map]").scroll_into_view_if_needed()
-    points.first.wait_for(timeout=30_000)
+    points.first.wait_for()
     assert points.count() == 8
     for shown in (analysis["senses"][0]["size"], 8):
         page.get_by_role("button", name="Show only A below").click()
@@ -264,7 +264,7 @@ def test_senses_are_kept_renamed_merged_and_split(look: Look, address: str, anal
     seen = look()
     page = seen.open(f"/senses/{analysis['id']}")
     page.get_by_role("button", name="Save these senses").click()
-    page.locator(".saved").wait_for(timeout=30_000)
+    page.locator(".saved").wait_for()
     kept = fetched(address, "/v1/sense-models/" + page.url.rpartition("saved=")[2])
     for name in ("id", "size", "label"):
         assert [sense[name] for sense in kept["senses"]] == [sense[name] for sense in analysis["senses"]]
@@ -307,7 +307,7 @@ def test_a_file_takes_the_place_of_the_sentences(look: Look, tmp_path: Path) -> 
     page.get_by_label("A file instead").set_input_files(lines)
     assert not page.locator("#file-error").is_visible()
     page.get_by_role("button", name="Find senses").click()
-    page.wait_for_url("**/senses/*", timeout=60_000)
+    page.wait_for_url("**/senses/*")
     page.locator("tr.usage").nth(3).wait_for()
     assert page.locator("tr.usage").count() == 4
 
@@ -368,7 +368,7 @@ def test_a_paste_of_5_megabytes(look: Look, pasted: str, says: str) -> None:
     assert page.evaluate("document.getElementById('file').files[0].size") == len(pasted)
     page.get_by_role("button", name="Find senses").click()
     error = page.locator("#file-error:visible")
-    error.wait_for(timeout=60_000)
+    error.wait_for()
     assert says in error.inner_text()
     assert page.get_by_label("Sentences that use it").input_value() == "what was typed before"
     page.get_by_role("button", name="Use the sentences above").click()
@@ -403,9 +403,9 @@ def test_a_busy_or_broken_service_loses_nothing(look: Look, path: str) -> None:
     page.unroute_all()
     submit.click()
     if path == "/attention":
-        page.locator(".words button", has_text="rowed").wait_for(timeout=30_000)
+        page.locator(".words button", has_text="rowed").wait_for()
     else:
-        page.wait_for_url(re.compile("/(senses|vectors)/[0-9a-f]{20}"), timeout=30_000)
+        page.wait_for_url(re.compile("/(senses|vectors)/[0-9a-f]{20}"))
     assert "rowed" not in page.url
 
 
@@ -431,7 +431,7 @@ def test_a_service_with_keys_asks_for_one(look: Look, with_keys: tuple[str, str]
     page.get_by_label("API key").fill(key)
     page.get_by_role("button", name="Use it").click()
     page.get_by_role("button", name="Compare").click()
-    page.wait_for_url("**/vectors/*", timeout=30_000)
+    page.wait_for_url("**/vectors/*")
     page.locator(".pairs").wait_for()
     assert key not in page.content()
     with page.expect_download() as download:
@@ -501,7 +501,7 @@ def test_a_sentence_of_ones_own_and_a_link_that_keeps_settings(look: Look, addre
     page = look().open("/attention")
     page.get_by_label("Sentence", exact=True).fill(text)
     page.get_by_role("button", name="Read the sentence").click()
-    page.locator("#words button", has_text="loan").wait_for(timeout=30_000)
+    page.locator("#words button", has_text="loan").wait_for()
     page.locator("#both").get_by_label("Layer").select_option("3")
     page.locator("#both").get_by_label("Head").select_option("7")
     page.locator("#words button", has_text="loan").click()
@@ -512,7 +512,7 @@ def test_a_sentence_of_ones_own_and_a_link_that_keeps_settings(look: Look, addre
     assert "loan" not in page.url
     assert "refused" not in page.url
     page.reload()
-    page.locator("#words button", has_text="loan").wait_for(timeout=30_000)
+    page.locator("#words button", has_text="loan").wait_for()
     assert page.locator("#both").get_by_label("Layer").input_value() == "3"
     assert page.locator("#both").get_by_label("Head").input_value() == "7"
     assert page.locator("#words [aria-pressed=true]").inner_text() == "loan"
@@ -525,8 +525,8 @@ def test_the_causal_model_reads_the_same_sentence(look: Look) -> None:
     page = look().open("/attention")
     page.get_by_label("Sentence", exact=True).fill("The bank refused my loan")
     page.get_by_role("button", name="Read the sentence").click()
-    page.get_by_role("button", name="Read it with the causal model too").click(timeout=30_000)
-    page.locator("#causal .matrix:visible", has_text="loan").wait_for(timeout=180_000)
+    page.get_by_role("button", name="Read it with the causal model too").click()
+    page.locator("#causal .matrix:visible", has_text="loan").wait_for()
     for q, row in enumerate(weights(page.locator("#causal"))):
         assert [weight is None for weight in row] == [k > q for k in range(len(row))]
 
@@ -551,7 +551,7 @@ def test_vectors_part_from_layer_to_layer(look: Look, address: str) -> None:
     assert page.get_by_label("Sentences that use it").input_value().startswith("I went to the bank to deposit money\n")
     page.get_by_label("Sentences that use it").fill("\n".join(SENTENCES[:5]))
     page.get_by_role("button", name="Compare").click()
-    page.wait_for_url("**/vectors/*", timeout=30_000)
+    page.wait_for_url("**/vectors/*")
     page.locator(".pairs").wait_for()
     found = fetched(address, "/v1/analyses/" + page.url.rpartition("/")[2])
     held = found["static"]

@@ -35,11 +35,9 @@ demo: setup ## the senses of "bank" in 30 sentences, and a report
 	@mkdir -p out
 	$(BIN)/polyseme senses bank analysis/examples/bank.txt --html out/bank.html --json out/bank.json
 
-# Two at a time, one thread each: the models are small, and most tests wait for something else. The pages' tests have a
-# process of their own: beside others, the service that they share was seen to outlive them, and to keep its worker.
+# Two at a time, one thread each: the models are small, and most tests wait for something else.
 test: setup ## the default tests; without a browser or a database server theirs are skipped
-	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n 2 --dist loadgroup --ignore tests/browser
-	OMP_NUM_THREADS=1 $(BIN)/python -m pytest tests/browser
+	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n 2 --dist loadgroup
 
 slow: setup ## the slow tests: real downloads, many cases
 	$(BIN)/python -m pytest -m slow
@@ -87,8 +85,7 @@ check: setup ## format, lint, types, import rules, tests
 	$(BIN)/ruff check .
 	$(BIN)/mypy
 	$(BIN)/lint-imports
-	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n 2 --dist loadgroup --ignore tests/browser
-	OMP_NUM_THREADS=1 $(BIN)/python -m pytest tests/browser
+	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n 2 --dist loadgroup
 
 format: .venv/.ready ## writes the format and the safe lint fixes
 	$(BIN)/ruff check --fix-only .

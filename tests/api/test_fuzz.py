@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import os
 from collections import Counter
+from collections.abc import Iterator
 from typing import Any
 
 import pytest
@@ -50,10 +51,11 @@ def check(case: Any, response: Any) -> None:
     case.validate_response(response, checks=checks)
 
 
-@pytest.fixture  # one for each test: schemathesis shuts the app down after it
-def described() -> Any:
+@pytest.fixture
+def described() -> Iterator[Any]:
     """The app, as its document describes it; "default" answers are left out, so that each status must be named."""
     import schemathesis  # takes seconds, and only one process of the tests needs it
+    from schemathesis.python import asgi
 
     encoders = {"fake": FakeEncoder(), "causal": FakeEncoder(causal=True)}
     app = create_app(Settings(model="fake", max_body_bytes=100_000), encoders=encoders, store=Store("sqlite://"))
@@ -65,7 +67,8 @@ def described() -> Any:
     patient = schemathesis.Config.from_dict({"request-timeout": 120})  # its own 10 s are little on a busy machine
     loaded = schemathesis.openapi.from_dict(document, config=patient)
     loaded.app = app
-    return loaded
+    yield loaded
+    asgi.shutdown_lifespans()  # as its plugin for pytest would: else a worker of this app runs on beside later tests
 
 
 def test_each_request_by_itself(described: Any) -> None:

@@ -40,6 +40,7 @@ from tests.benchmarks.timed import Timed
 
 _clock = time.perf_counter  # --clock cpu: the processor's, fair with one thread on a machine that others use
 
+BREAKS = 16  # in which the fewer usages are read, while the many are
 SENTENCE = "She opened a new account at the bank on the corner yesterday."  # of 12 words
 
 
@@ -194,18 +195,23 @@ def _status(field: str) -> int:
 
 
 def growth(name: str, asked: argparse.Namespace) -> Iterator[Line]:
-    """Seconds a usage, of 100,000 short ones against 1,000: the thousand is read before, between and after."""
+    """Seconds a usage, of 100,000 short ones against 1,000, which are read at times in the midst of the others, so that
+    a slow minute of the machine meets both sides."""
     encoder = load(resolve(name, Settings().home))
     many = short(usages(asked.data, asked.short), asked.short)
     few = [many[i] for i in np.random.default_rng(0).choice(len(many), 1000, replace=False)]
     encoder.encode(few)
-    alone = [seconds(lambda: encoder.encode(few)) for _ in range(3)]
-    took = 0.0
-    for part in range(4):  # a stream, so that a slow minute of the machine meets both sides
-        quarter = many[part * len(many) // 4 : (part + 1) * len(many) // 4]
-        took += seconds(lambda quarter=quarter: encoder.encode(quarter))  # type: ignore[misc]
-        alone += [seconds(lambda: encoder.encode(few)) for _ in range(2)]
-    ratio = (took / len(many)) / (statistics.median(alone) / len(few))
+    alone: list[float] = []
+    read = 0
+
+    def watch(done: int) -> None:
+        nonlocal read
+        read += done
+        if read * BREAKS >= len(many) * (len(alone) + 0.5):
+            alone.append(seconds(lambda: encoder.encode(few)))
+
+    took = seconds(lambda: encoder.encode(many, progress=watch)) - sum(alone)
+    ratio = (took / len(many)) / (statistics.mean(alone) / len(few))
     note = f" {len(many) / took:.0f} usages/s"
     yield Line(f"time a usage, {len(many):,} short usages against 1,000", name, ratio, 1.05, False, note)
 

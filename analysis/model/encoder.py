@@ -144,10 +144,13 @@ class TransformerEncoder:
     ) -> Iterator[Usages]:
         """`encode` of any number of readings, in the order given: `LOOK_AHEAD` at a time, and then forgotten."""
         wanted = Wanted(tuple(layers), attention, context)
-        for items, laid in self._ahead(readings):
-            usages = self._read(items, laid, wanted, [1] * len(items), progress)
+
+        def after_batch(done: int) -> None:
             give_back()
-            yield usages
+            progress(done)
+
+        for items, laid in self._ahead(readings):
+            yield self._read(items, laid, wanted, [1] * len(items), after_batch)
 
     def sentences(self, texts: Sequence[str], *, progress: Progress = silent) -> Sentences:
         """Each text as one vector: the mean of the last hidden state over all subwords, special tokens too, length 1.

@@ -30,6 +30,7 @@ from analysis.corpus import read_file
 from analysis.evaluation.induction_sets import coarsewsd20
 from analysis.model.encoder import load
 from analysis.model.forward import Wanted
+from analysis.model.memory import give_back
 from analysis.pipeline import analyse
 from analysis.record import to_json
 from analysis.types import Occurrence
@@ -182,6 +183,7 @@ def peak(name: str, asked: argparse.Namespace) -> int:
     encoder, chosen = load(resolve(name, Settings().home)), usages(asked.data, asked.usages)
     layers = range(encoder.info.layers + 1)
     encoder.encode(chosen[:8], layers=layers, attention=True)
+    give_back()  # what loading left free is none of the model
     Path("/proc/self/clear_refs").write_text("5")  # forget the peak of loading
     before = _status("VmRSS")
     for _ in encoder.stream(iter(chosen), layers=layers, attention=True):

@@ -166,8 +166,7 @@ def arithmetic(name: str, asked: argparse.Namespace) -> Iterator[Line]:
 def memory(name: str, asked: argparse.Namespace) -> Iterator[Line]:
     """The most memory beside the loaded model while a stream is read: all layers and attention of each usage.
 
-    A process of few usages meets fewer of the heap's accidents than one of many, and differs more from the next: of
-    few there are three.
+    Processes differ by some megabytes: of the few, which are soon read, the median of three is taken.
     """
     few = statistics.median(int(_in_a_process("peak", name, asked, asked.many // 10)) for _ in range(3))
     many = int(_in_a_process("peak", name, asked, asked.many))

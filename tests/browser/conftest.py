@@ -27,6 +27,8 @@ from tests.real import real
 if TYPE_CHECKING:
     from playwright.sync_api import Browser, BrowserContext
 
+LONGEST = 180_000  # milliseconds that anything on a page may take, on a machine that others use too
+
 
 @pytest.fixture(scope="package")
 def browser() -> Iterator[Browser]:
@@ -40,9 +42,6 @@ def browser() -> Iterator[Browser]:
         launched = playwright.chromium.launch(executable_path=found, args=CHROMIUM_FLAGS)
         yield launched
         launched.close()
-
-
-LONGEST = 180_000  # milliseconds that anything on a page may take, on a machine that others use too
 
 
 class Served(NamedTuple):

@@ -25,7 +25,7 @@ from numpy.typing import NDArray
 from scipy.cluster.hierarchy import linkage
 from scipy.spatial.distance import squareform
 
-from analysis import mixture
+from analysis import mixture, ridge
 from analysis.errors import BadOption
 from analysis.types import FloatArray, IntArray
 
@@ -72,9 +72,11 @@ def _group(usages: Matrix, known: IntArray, n_senses: int | None) -> IntArray:
     n = int(labels.max()) + 1
     if n in (1, len(among)):
         return labels if len(among) == len(usages) else _joined(usages, known, labels)
-    found = mixture.fit(among, [labels, *_starts(among, n)])
-    nearest = found.nearest(usages)
-    return nearest if len(np.unique(nearest[known])) == n else _joined(usages, known, labels)
+    found = mixture.fit(among, [labels, *_starts(among, n)]).nearest(among)
+    settled = ridge.settle(among, found if len(np.unique(found)) == n else labels)
+    nearest = settled.nearest(usages)
+    nearest[known] = settled.groups
+    return nearest
 
 
 def _joined(usages: Matrix, known: IntArray, labels: IntArray) -> IntArray:

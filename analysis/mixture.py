@@ -1,14 +1,16 @@
-"""Groups of usages as Gaussians of one shape, whose number is given.
+"""Groups of usages as t distributions of one shape, whose number is given.
 
     fit(usages, starts) -> Mixture;  Mixture.nearest(usages) -> groups
 
 The usages of a word vary within each of its senses much alike: more along some directions (topic, syntax) than along
-others. So the groups share one covariance, which is learnt from the usages themselves, by expectation maximisation
-(Dempster et al. 1977) from several starts; the likeliest end is kept. Along many axes at once a usage never leaves the
-group that it began in, so the climb is from coarse to fine: first along the few axes of the largest variation, then
-along more. The covariance is drawn towards a sphere as if PRIOR more usages had been seen that vary alike in all
-directions (the conjugate prior, as in Fraley and Raftery 2007): thirty usages are grouped almost as k-means would,
-thousands by their own shape. It rests on the senses' having one shape, and on nothing that was learnt elsewhere.
+others. So the groups share one scatter, which is learnt from the usages themselves, by expectation maximisation
+(Dempster et al. 1977) from several starts; the likeliest end is kept. They have the heavy tails of Student's t (Peel
+and McLachlan 2000): a usage unlike all others neither draws a group towards itself nor widens all of them. Along many
+axes at once a usage never leaves the group that it began in, so the climb is from coarse to fine: first along the few
+axes of the largest variation, then along more. The scatter is drawn towards a sphere as if PRIOR more usages had been
+seen that vary alike in all directions (the conjugate prior, as in Fraley and Raftery 2007): thirty usages are grouped
+almost as k-means would, thousands by their own shape. It rests on the senses' having one shape, and on nothing that was
+learnt elsewhere.
 
 Texts made to one pattern ("its natural habitat is ...") lie closer together than any sense does, and would be taken
 for one; so usages whose cosine is above ALIKE weigh as one usage between them.
@@ -28,9 +30,9 @@ from sklearn.cluster import KMeans
 
 from analysis.types import FloatArray, IntArray
 
-# Principal axes of the usages, the largest first, in each climb; other ways from 5 or 10 to 30 or more do as well.
-STAGES = 5, 10, 20, 50, 200
-PRIOR = 100.0  # usages that the sphere counts as; 300 does as well
+STAGES = 5, 10, 20, 50  # principal axes of the usages, the largest first, in each climb
+FREEDOM = 10.0  # degrees of it, of Student's t; 3 to 30 do as well
+PRIOR = 100.0  # usages that the sphere counts as; 200 does as well
 ALIKE = 0.85  # 99 in 100 pairs of different sentences with one word stay below 0.76 (mpnet)
 K_MEANS = 4  # starts by k-means, beside those given
 ROUNDS = 60  # of EM in a stage, at most
@@ -40,7 +42,7 @@ Matrix = NDArray[np.float64]
 
 
 class _End(NamedTuple):
-    """Where EM ended: (K, A) means, (A, A) precision, (K) log shares, and how likely that is (log posterior)."""
+    """Where EM ended: (K, A) means, (A, A) inverse scatter, (K) log shares, and how likely that is (log posterior)."""
 
     means: Matrix
     precision: Matrix
@@ -50,7 +52,7 @@ class _End(NamedTuple):
 
 @dataclass(frozen=True, eq=False)
 class Mixture:
-    """K Gaussians of one shape over the `axes` (R, A) round `centre` (R)."""
+    """K t distributions of one shape over the `axes` (R, A) round `centre` (R)."""
 
     centre: Matrix
     axes: Matrix
@@ -60,7 +62,8 @@ class Mixture:
 
     def nearest(self, usages: FloatArray | Matrix) -> IntArray:
         """(N) the likeliest group of each usage (N, R)."""
-        found: IntArray = _scores((usages - self.centre) @ self.axes, self.means, self.precision, self.shares).argmax(1)
+        away = _distances((usages - self.centre) @ self.axes, self.means, self.precision)
+        found: IntArray = _scores(away, self.shares, len(self.precision)).argmax(axis=1)
         return found
 
 
@@ -109,31 +112,40 @@ def _in_stages(rows: Matrix, weights: Matrix, start: IntArray) -> _End:
 def _climb(rows: Matrix, weights: Matrix, member: Matrix) -> tuple[_End, Matrix]:
     """EM for rows (N, A) from the probabilities `member` (N, K) of the groups; beside the end those found there."""
     n_axes = rows.shape[1]
-    whole = (rows * weights[:, None]).T @ rows
+    drawn = member  # how much each usage counts for each group's place and for the scatter: less, the further it is off
     before = -np.inf
     for _ in range(ROUNDS):
-        sizes = _sizes(member, weights)
-        means = _sums(member, rows, weights) / np.maximum(sizes, 1e-9)[:, None]
+        sizes, counted = _sizes(member, weights), _sizes(drawn, weights)
+        means = _sums(drawn, rows, weights) / np.maximum(counted, 1e-9)[:, None]
         shares = np.log((sizes + 1) / (sizes + 1).sum())
-        scatter = whole - (means * sizes[:, None]).T @ means
-        covariance = (scatter + PRIOR * np.eye(n_axes)) / (weights.sum() + PRIOR)
-        factor = cho_factor(covariance, lower=True)
+        scatter = (rows * (weights * drawn.sum(axis=1))[:, None]).T @ rows - (means * counted[:, None]).T @ means
+        factor = cho_factor((scatter + PRIOR * np.eye(n_axes)) / (weights.sum() + PRIOR), lower=True)
         precision = cho_solve(factor, np.eye(n_axes))
         log_determinant = 2 * np.log(np.diag(factor[0])).sum()
-        scores = _scores(rows, means, precision, shares)
-        own = logsumexp(scores, axis=1) - 0.5 * (((rows @ precision) * rows).sum(axis=1) + log_determinant)
-        likelihood = float((weights * own).sum() - 0.5 * PRIOR * (log_determinant + np.trace(precision)))
-        member = np.exp(scores - logsumexp(scores, axis=1, keepdims=True))
+        away = _distances(rows, means, precision)
+        scores = _scores(away, shares, n_axes)
+        own = logsumexp(scores, axis=1)
+        likelihood = float(weights @ own - 0.5 * (weights.sum() + PRIOR) * log_determinant)
+        likelihood -= 0.5 * PRIOR * float(np.trace(precision))
+        member = np.exp(scores - own[:, None])
+        drawn = member * (FREEDOM + n_axes) / (FREEDOM + away)
         if abs(likelihood - before) < CLOSE * len(rows):
             break
         before = likelihood
     return _End(means, precision, shares, likelihood), member
 
 
-def _scores(rows: Matrix, means: Matrix, precision: Matrix, shares: Matrix) -> Matrix:
-    """(N, K): the log-likelihood of each row in each group, less what is the same in all groups."""
+def _distances(rows: Matrix, means: Matrix, precision: Matrix) -> Matrix:
+    """(N, K): the squared Mahalanobis distance of each row to each mean."""
     towards = means @ precision
-    scores: Matrix = rows @ towards.T - 0.5 * (towards * means).sum(axis=1) + shares
+    own = ((rows @ precision) * rows).sum(axis=1)[:, None]
+    away: Matrix = np.maximum(own - 2 * rows @ towards.T + (towards * means).sum(axis=1), 0)
+    return away
+
+
+def _scores(away: Matrix, shares: Matrix, n_axes: int) -> Matrix:
+    """(N, K): the log-likelihood of each row in each group, less what is the same for all of both."""
+    scores: Matrix = shares - 0.5 * (FREEDOM + n_axes) * np.log1p(away / FREEDOM)
     return scores
 
 

@@ -40,7 +40,7 @@ def analysed(texts: list[str], options: Options = Options(attention=True), *, ca
 @pytest.fixture(scope="module")
 def analysis() -> Analysis:
     """Three senses, usages without one, and hostile texts."""
-    return analysed(RIVER + MONEY + HOSTILE, Options(attention=True, threshold=0.8))
+    return analysed(RIVER + MONEY + HOSTILE, Options(attention=True, threshold=0.99))
 
 
 def data(chart: frame.Chart, name: str) -> list[dict[str, Any]]:

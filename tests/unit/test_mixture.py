@@ -1,4 +1,4 @@
-"""Gaussians of one shape, on planted groups."""
+"""Distributions of one shape, on planted groups."""
 
 from __future__ import annotations
 
@@ -55,8 +55,9 @@ def test_texts_of_one_pattern_are_not_taken_for_a_sense() -> None:
 
 
 def test_likelihoods_are_those_of_scikit_learns_mixture(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Where the prior weighs next to nothing and no two usages are alike."""
+    """Where the tails are a Gaussian's, the prior weighs next to nothing and no two usages are alike."""
     monkeypatch.setattr(mixture, "PRIOR", 1e-6)
+    monkeypatch.setattr(mixture, "FREEDOM", 1e9)
     random = np.random.default_rng(4)
     labels = np.repeat([0, 1], 150)
     rows = np.array([[2.0, 0, 0], [-2.0, 0, 0]])[labels] + random.normal(size=(300, 3)) @ np.diag([1, 0.5, 2])
@@ -65,6 +66,18 @@ def test_likelihoods_are_those_of_scikit_learns_mixture(monkeypatch: pytest.Monk
     assert np.abs(np.sort(end.means, axis=0) - np.sort(expected.means_, axis=0)).max() < 0.1
     assert np.abs(np.linalg.inv(end.precision) - expected.covariances_).max() < 0.1
     assert np.abs(member - expected.predict_proba(rows)).max() < 0.1
+
+
+def test_usages_unlike_all_others_draw_no_group_towards_themselves(monkeypatch: pytest.MonkeyPatch) -> None:
+    random = np.random.default_rng(4)
+    labels = np.repeat([0, 1], 100)
+    rows = np.array([[2.0, 0, 0], [-2.0, 0, 0]])[labels] + 0.5 * random.normal(size=(200, 3))
+    rows[:5] = [0, 30, 0]
+    end, _ = mixture._climb(rows, np.ones(200), np.eye(2)[labels])
+    assert np.abs(end.means[:, 1]).max() < 0.3
+    monkeypatch.setattr(mixture, "FREEDOM", 1e9)
+    gaussian, _ = mixture._climb(rows, np.ones(200), np.eye(2)[labels])
+    assert np.abs(gaussian.means[:, 1]).max() > 1
 
 
 def test_few_usages_of_many_axes() -> None:

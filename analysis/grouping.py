@@ -1,12 +1,12 @@
 """Usages into groups: how many, and which usage in which.
 
-    usages -> trees, cut and settled -> how many groups -> mixture -> which usage in which
+    usages -> trees, cut and settled -> how many groups -> mixture, ridge -> which usage in which
 
 First the mean of the usages is subtracted, since the contextual vectors of one word share a large part that hides the
 difference of its senses (Ethayarajh 2019; Mu and Viswanath 2018). Then usages are joined by Ward's method (1963), and
 moved to the nearest centroid until none moves (spherical k-means, Dhillon and Modha 2001). That tells how many groups
-there are; which usage is in which is then settled by Gaussians of one shape (`mixture`), begun from those groups and
-from others.
+there are; which usage is in which is then found by distributions of one shape (`mixture`), begun from those groups and
+from others, along the axes of the largest variation; and along all axes by what the others say of each (`ridge`).
 
 The number of groups is the one with the largest mean cosine silhouette (Rousseeuw 1987), unless no number passes what
 one sense reaches by chance: then there is one. Chance was measured on SemCor 3.0 (Miller et al. 1993) with

@@ -10,7 +10,7 @@ import unicodedata
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import lru_cache
-from typing import Literal, get_args
+from typing import Literal, NamedTuple, get_args
 
 import regex
 import simplemma
@@ -43,6 +43,22 @@ class Found:
 
     occurrences: tuple[Occurrence, ...]
     missing: tuple[str, ...]
+
+
+class _Part(NamedTuple):
+    """A part of the target: the forms with this `surface`, those with a lemma of `stems`, and those `always` sought."""
+
+    surface: str
+    stems: frozenset[str | None]
+    always: frozenset[str]
+
+
+class _Sought(NamedTuple):
+    """The parts of each word of a target, and the patterns of what must not stand `before` and `after` it."""
+
+    chunks: tuple[tuple[_Part, ...], ...]
+    before: str
+    after: str
 
 
 _EXTEND = r"\p{M}\p{GCB=Extend}\u00ad\u200d\u2060"  # what belongs to the character before it
@@ -162,37 +178,41 @@ def _pattern(texts: Sequence[str], target: str, match: Match, language: str) -> 
 
     Each distinct form is compared once, however long the corpus. None where some part of the target is in no text.
     """
-    by_surface: dict[str, list[str]] = {}
-    by_lemma: dict[str | None, list[str]] = {}
-    spoken = language if match == "lemma" else None
+    sought = _sought(target, match, language)
     forms = {form for text in texts for form in _PART.findall(text)}
-    for form in forms:
-        surface, stem = _keys(form, spoken) if len(forms) < _FEW else _new_keys(form, spoken)
-        by_surface.setdefault(surface, []).append(form)
-        by_lemma.setdefault(stem, []).append(form)
-    chunks: list[list[str]] = [_PART.findall(chunk) for chunk in target.split()]
+    keys = _keys if len(forms) < _FEW else _new_keys
+    known = [(form, *keys(form, language if match == "lemma" else None)) for form in forms]
     pieces: list[str] = []
-    for parts in chunks:
-        # The parts of "mother-in-law" inflect; those of "U.S." are no words of their own.
-        inflects = match == "lemma" and all(_IS_LETTERS.fullmatch(part) or _folded(part) == "-" for part in parts)
+    for parts in sought.chunks:
         piece = ""
         for part in parts:
-            surface, stem = _keys(part, spoken)
-            same = set(by_surface.get(surface, ()))
-            if inflects:
-                same.update(by_lemma.get(surface, ()), by_lemma.get(stem, ()))
-            if _IS_UNBOUNDED.fullmatch(part):
-                same |= {part, _composed(part), unicodedata.normalize("NFD", part)}
+            same = part.always | {form for form, own, stem in known if own == part.surface or stem in part.stems}
             if not same:
                 return None
             piece += f"(?:{'|'.join(map(regex.escape, sorted(same)))})"
         pieces.append(piece)
     whole = r"\s+".join(pieces)
-    has_letters = any(_IS_LETTERS.fullmatch(part) for parts in chunks for part in parts)
-    before, after = _boundaries(chunks[0][0], has_letters)[0], _boundaries(chunks[-1][-1], has_letters)[1]
     # A negation is no word with an ending: "won" is not in "won't".
     negation = r"(?!(?i:(?<=n)['’]t)(?!\p{L}))" if language == "en" else ""
-    return _compiled(f"{before}{whole}(?![{_EXTEND}]){after}{negation}")
+    return _compiled(f"{sought.before}{whole}(?![{_EXTEND}]){sought.after}{negation}")
+
+
+@lru_cache(maxsize=512)
+def _sought(target: str, match: Match, language: str) -> _Sought:
+    chunks: list[list[str]] = [_PART.findall(chunk) for chunk in target.split()]
+    found = []
+    for forms in chunks:
+        # The parts of "mother-in-law" inflect; those of "U.S." are no words of their own.
+        inflects = match == "lemma" and all(_IS_LETTERS.fullmatch(form) or _folded(form) == "-" for form in forms)
+        parts = []
+        for form in forms:
+            surface, stem = _new_keys(form, language if match == "lemma" else None)
+            spelt = (form, _composed(form), unicodedata.normalize("NFD", form)) if _IS_UNBOUNDED.fullmatch(form) else ()
+            parts.append(_Part(surface, frozenset((surface, stem) if inflects else ()), frozenset(spelt)))
+        found.append(tuple(parts))
+    has_letters = any(_IS_LETTERS.fullmatch(form) for forms in chunks for form in forms)
+    before, after = _boundaries(chunks[0][0], has_letters)[0], _boundaries(chunks[-1][-1], has_letters)[1]
+    return _Sought(tuple(found), before, after)
 
 
 @lru_cache(maxsize=512)

@@ -11,7 +11,7 @@ query; and where nobody asks for the context, the last layer is finished for the
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from itertools import groupby
+from functools import partial
 from threading import Lock
 from typing import Any, NamedTuple
 
@@ -21,14 +21,14 @@ from torch import Tensor
 from torch.nn import functional
 
 from analysis.model.batches import filled
-from analysis.model.forward import Kept, Wanted, nothing, shares, stacked
+from analysis.model.forward import Kept, Wanted, nothing, stacked
 from analysis.model.memory import zeros
 from analysis.model.reading import Reading
 from analysis.model.scripted import Batch, Program, Weights, compiled, laid_out
+from analysis.model.unpadded import PART, Laid, Pieces, Run, lay, pieces_of
 from analysis.types import FloatArray, IntArray
 
 SIZE, SUBWORDS = 256, 512  # of the texts in a batch, at most: larger ones leave the processor's cache
-PART = SUBWORDS  # of texts, repeated for each subword of their targets, that are held at once
 ROWS = 128  # subwords whose states are normed at once
 KNOWN = frozenset({"BertModel", "MPNetModel", "RobertaModel", "XLMRobertaModel"})
 
@@ -60,56 +60,6 @@ class Layer(NamedTuple):
     second: Norm
 
 
-class Run(NamedTuple):
-    """`texts` of `length` subwords each, which begin at `start` of the subwords of the batch."""
-
-    start: int
-    texts: int
-    length: int
-
-    @property
-    def rows(self) -> slice:
-        return slice(self.start, self.start + self.texts * self.length)
-
-
-class Laid(NamedTuple):
-    """B readings of at most B texts, the texts as one row of S subwords.
-
-    starts, lengths: of each reading's text in the row (B);  ids, positions (S);  runs of texts of equal length
-    target, context (B, S): weights whose product with the states is the mean over these subwords
-    """
-
-    starts: IntArray
-    lengths: IntArray
-    ids: Tensor
-    positions: Tensor
-    runs: tuple[Run, ...]
-    target: Tensor
-    context: Tensor
-
-
-class Pieces(NamedTuple):
-    """The P subwords of the targets, each beside all of its text: S' subwords.
-
-    at (P) where they are in the batch, places (P) in their texts;  shares (B, P) weights of their mean
-    keys (S') the subwords of their texts, None where they are S itself, each text with one target of one subword
-    own (S') whose text it is;  runs of these
-    """
-
-    at: Tensor
-    places: tuple[int, ...]
-    shares: Tensor
-    keys: Tensor | None
-    own: Tensor
-    runs: tuple[Run, ...]
-
-    def parts(self) -> Iterator[tuple[Tensor, Any]]:
-        """`own` and what takes the `keys` out of S, at most PART at a time: a target may be as long as the window."""
-        for first in range(0, len(self.own), PART):
-            part = slice(first, first + PART)
-            yield self.own[part], part if self.keys is None else self.keys[part]
-
-
 class Room(NamedTuple):
     """Memory for the large arrays of a batch, one after the other, and of the next batch: taken anew each time, in
     sizes that differ, they would leave holes behind.
@@ -132,6 +82,7 @@ class Packed:
         if type(model).__name__ not in KNOWN or config.hidden_act != "gelu" or getattr(config, "is_decoder", False):
             raise ValueError("not one of the architectures known here")
         self._embeddings, self._heads, self._device = model.embeddings, config.num_attention_heads, model.device
+        self._lay = partial(lay, device=model.device, padding=getattr(model.embeddings, "padding_idx", None))
         self._layers = [_layer(one) for one in model.encoder.layer]
         norm = model.embeddings.LayerNorm
         self._norm = Norm(norm.weight, norm.bias, norm.eps)
@@ -168,7 +119,7 @@ class Packed:
     def __call__(self, readings: Sequence[Reading], wanted: Wanted, room: Room | None = None) -> Kept:
         """Fastest where texts of equal length stand together."""
         laid, width = self._lay(readings), len(self._norm.weight)
-        pieces = self._pieces(readings, laid) if wanted.attention or not wanted.context else None
+        pieces = pieces_of(readings, laid) if wanted.attention or not wanted.context else None
         at_once = pieces is not None and len(pieces.own) <= PART and not (wanted.attention or wanted.context)
         if at_once and pieces is not None and self._program is not None:
             return self._at_once(self._program, laid, pieces, wanted)
@@ -326,54 +277,6 @@ class Packed:
         shares = pieces.shares.cpu().numpy()
         return tuple(sum(share * weights[k] for k, share in enumerate(row) if share) for row in shares)
 
-    def _lay(self, readings: Sequence[Reading]) -> Laid:
-        ids = [reading.ids.tobytes() for reading in readings]
-        texts = dict(zip(ids, readings, strict=True))
-        lengths = [len(text) for text in texts.values()]
-        start_of = dict(zip(texts, np.cumsum([0, *lengths]).tolist(), strict=False))
-        starts = np.array([start_of[own] for own in ids])
-        target, context = np.zeros((2, len(readings), sum(lengths)), dtype=np.float32)
-        for i, reading in enumerate(readings):
-            own = slice(starts[i], starts[i] + len(reading))
-            target[i, own], context[i, own] = shares(reading.target), shares(reading.context)
-        return Laid(
-            starts,
-            np.array([len(reading) for reading in readings]),
-            self._tensor(np.concatenate([text.ids for text in texts.values()])),
-            self._tensor(np.concatenate([self._positions(text.ids) for text in texts.values()])),
-            _runs(lengths),
-            self._tensor(target),
-            self._tensor(context),
-        )
-
-    def _pieces(self, readings: Sequence[Reading], laid: Laid) -> Pieces:
-        places = [np.flatnonzero(reading.target) for reading in readings]
-        counts = np.array([len(own) for own in places])
-        of = np.repeat(np.arange(len(readings)), counts)  # (P) the reading of each
-        starts, lengths = laid.starts[of], laid.lengths[of]
-        keys = np.concatenate([start + np.arange(length) for start, length in zip(starts, lengths, strict=True)])
-        alone = len(of) == len(readings) and np.array_equal(keys, np.arange(len(laid.ids)))
-        return Pieces(
-            self._tensor(np.concatenate(places) + starts),
-            tuple(np.concatenate(places).tolist()),
-            self._tensor(((of == np.arange(len(readings))[:, None]) / counts[:, None]).astype(np.float32)),
-            None if alone else self._tensor(keys),
-            self._tensor(np.repeat(np.arange(len(of)), lengths)),
-            _runs(lengths.tolist()),
-        )
-
-    def _tensor(self, array: Any) -> Tensor:
-        return torch.from_numpy(array).to(self._device)
-
-    def _positions(self, ids: IntArray) -> IntArray:
-        """RoBERTa and MPNet begin to count behind the padding's row, and do not count padding."""
-        padding = getattr(self._embeddings, "padding_idx", None)
-        if padding is None:
-            return np.arange(len(ids))
-        counted = ids != padding
-        positions: IntArray = np.cumsum(counted) * counted + padding
-        return positions
-
 
 def _layer(one: Any) -> Layer:
     attention, mpnet = one.attention, hasattr(one.attention, "attn")
@@ -430,15 +333,6 @@ def _within(room: Tensor, rows: int, width: int) -> Tensor:
     if rows * width > len(room):
         return room.new_empty(rows, width)
     return room[: rows * width].view(rows, width)
-
-
-def _runs(lengths: Sequence[int]) -> tuple[Run, ...]:
-    runs, start = [], 0
-    for length, alike in groupby(lengths):
-        run = Run(start, len(list(alike)), length)
-        runs.append(run)
-        start = run.rows.stop
-    return tuple(runs)
 
 
 def _bare(runs: Sequence[Run]) -> list[tuple[int, int, int]]:

@@ -33,7 +33,7 @@ class Weights(NamedTuple):
 
 
 class Batch(NamedTuple):
-    """`packed.Laid` and `packed.Pieces`; `bias` (S', H) of the pieces' scores."""
+    """`unpadded.Laid` and `unpadded.Pieces`; `bias` (S', H) of the pieces' scores."""
 
     ids: Tensor
     positions: Tensor

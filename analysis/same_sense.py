@@ -1,23 +1,16 @@
-"""The probability that two usages of one word share a sense, learnt once on sense-tagged text.
+"""The probability that two usages of one word share a sense, learnt once on sense-tagged text (pair_learning.py).
 
-    usages with their tags --fit--> PairModel --same_sense--> probability
-                                       |  save, load, for_encoder
+    two usages, PairModel -> same_sense -> probability;  save, load, for_encoder
 
 The target's hidden states in three layers from the middle up, side by side, and its context, each of unit length, go
 through a linear map of their own: the layers below the last tell senses apart better, as the last one is already made
-to tell whole sentences apart. The map whitens the variation within senses and keeps the axes along which the senses of
-one lemma differ most (linear discriminant analysis, Fisher 1936; the same step before scoring pairs in speaker
-verification: WCCN, Hatch et al. 2006, and PLDA, Ioffe 2006). Cosine and squared distance in the two maps are four
-features of a pair, and a logistic regression with balanced classes turns them into a probability: 0.5 where both
-answers are as likely before the usages are seen.
+to tell whole sentences apart. Cosine and squared distance in the two maps are four features of a pair, and a logistic
+regression with balanced classes turns them into a probability: 0.5 where both answers are as likely before the usages
+are seen. Cosine beside distance lets it weigh how far from the middle the two usages lie, as PLDA does (Ioffe 2006):
+where both are far, being near to each other says more. No pair gets more than two identical usages do.
 
-It rests on three things. What varies within the senses of most lemmas (syntax, topic, position) varies so for a word
-that was never seen; the tagged text is of the language of the usages; and "different" is taught by senses in different
-lexicographer files of WordNet ("act" and "food"), as finer ones are not told apart by people either. The regression is
-taught by nouns in one written form: other forms of a word lie apart for reasons that are not its senses, and the senses
-of verbs shade into each other. It sees each lemma through maps learnt without it, so that the probability is calibrated
-for new words. Cosine beside distance lets it weigh how far from the middle the two usages lie, as PLDA does: where both
-are far, being near to each other says more. No pair gets more than two identical usages do.
+It rests on two things: what varies within the senses of most lemmas (syntax, topic, position) varies so for a word that
+was never seen; and the tagged text is of the language of the usages.
 """
 
 from __future__ import annotations
@@ -25,9 +18,8 @@ from __future__ import annotations
 import hashlib
 import json
 import os
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import asdict, dataclass
-from importlib.metadata import version
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -35,26 +27,13 @@ import numpy as np
 from numpy.typing import NDArray
 from safetensors import SafetensorError
 from safetensors import numpy as safetensors
-from scipy.linalg import eigh
 from scipy.special import expit
-from sklearn.linear_model import LogisticRegression
 
-from analysis.errors import BadFile, BadOption, ModelMismatch
+from analysis.errors import BadFile, ModelMismatch
 from analysis.grouping import unit
-from analysis.types import FloatArray, IntArray
+from analysis.types import FloatArray
 
-AXES = 150  # kept of each map; more gain nothing
 MIDDLE = 1 / 2, 2 / 3, 5 / 6  # of the way from the first layer to the last
-SHRINKAGE = 0.3  # of the covariance within senses, towards a multiple of the identity
-MOST_OF_A_SENSE = 50  # usages that count towards the covariance, so that a frequent sense does not rule it
-DRAWS = 120  # pairs drawn of one lemma, at most
-FOLDS = 5  # of lemmas: the regression sees each through maps learnt on the others
-PENALTY = 0.003  # of the regression: scikit-learn's `C`, on standardised features
-# The nouns of CoarseWSD-20 are never learnt from, so that figures on them are of new words.
-COARSEWSD = (
-    "apple arm bank bass bow chair club crane deck digit hood java mole pitcher pound seal spring square trunk yard"
-)
-HELD_BACK = frozenset(COARSEWSD.split())
 SCHEMA_VERSION = 2  # 1 read the last layer
 SHIPPED = Path(__file__).with_name("learnt")
 ENTRY = "polyseme_pairs"  # of the file's metadata
@@ -63,30 +42,11 @@ Matrix = NDArray[np.float64]
 Half = NDArray[np.float16]
 
 
-class Tag(NamedTuple):
-    """What a tagger said of one usage: `sense` is the sense of this lemma and part of speech, `file` WordNet's
-    lexicographer file of it ("14" is noun.group), `form` the target as it is written, in small letters."""
-
-    lemma: str
-    pos: str
-    sense: str
-    file: str
-    form: str = ""
-
-
 class Places(NamedTuple):
     """Usages in the two maps: f32 (N, R) and (N, Q)."""
 
     target: FloatArray
     context: FloatArray
-
-
-class Pairs(NamedTuple):
-    """Rows of usages to compare, `first` and `second` int (P), and `same` bool (P): whether they share a sense."""
-
-    first: IntArray
-    second: IntArray
-    same: NDArray[np.bool_]
 
 
 @dataclass(frozen=True, slots=True)
@@ -146,89 +106,7 @@ def same_sense(
 
 def place(model: PairModel, layers: FloatArray, context: FloatArray) -> Places:
     """The usages, `layers` (N, 3, D) and `context` (N, D), in the model's two maps. A context of zeros stays zero."""
-    return Places(_through(model.target_map, _side_by_side(layers)), _through(model.context_map, context))
-
-
-def fit(
-    layers: FloatArray,
-    context: FloatArray,
-    tags: Sequence[Tag],
-    *,
-    encoder: str,
-    digest: str,
-    text: str,
-    seed: int = 0,
-) -> PairModel:
-    """Learn from N tagged usages, `layers` (N, 3, D) and `context` (N, D), read by the encoder of that name and digest.
-
-    `text` names where they come from. Lemmas of HELD_BACK are left out, and so are usages whose states are zero.
-    Raises BadOption where they hold no two usages of one sense, or no two senses in different lexicographer files.
-    """
-    targets = _side_by_side(layers)
-    rows = np.flatnonzero([tag.lemma.lower() not in HELD_BACK for tag in tags] & np.any(targets != 0, axis=1))
-    known = [tags[row] for row in rows.tolist()]
-    pairs = draw_pairs(known, seed=seed)
-    lemmas = np.unique([_lemma(tag) for tag in known])
-    folds = dict(zip(lemmas, np.random.default_rng(seed).permutation(len(lemmas)) % FOLDS, strict=True))
-    fold = np.array([folds[_lemma(tag)] for tag in known], dtype=np.int64)
-    maps: list[Half] = []
-    features: list[Matrix] = []
-    for given in (targets, context):
-        directions = unit(given[rows])
-        scatters = [
-            _scatter(directions[fold == f], [known[i] for i in np.flatnonzero(fold == f).tolist()])
-            for f in range(FOLDS)
-        ]
-        whole = _discriminant(scatters)
-        scale = np.abs(whole).max()  # within the range of f16, whatever the encoder's; the regression makes up for it
-        found = np.zeros((len(pairs.same), 2))
-        for f in range(FOLDS):
-            own = np.flatnonzero(fold[pairs.first] == f)
-            placed = directions @ (_discriminant([one for other, one in enumerate(scatters) if other != f]) / scale)
-            found[own] = _compared(placed[pairs.first[own]], placed[pairs.second[own]])
-        maps.append((whole / scale).astype(np.float16))
-        features.append(found)
-    coefficients = _regress(np.concatenate(features, axis=1), pairs.same)
-    learnt = Learnt(
-        encoder=encoder,
-        digest=digest,
-        text=text,
-        usages=len(rows),
-        lemmas=len(lemmas),
-        pairs=len(pairs.same),
-        seed=seed,
-        versions={name: version(name) for name in ("numpy", "polyseme", "scipy")},
-    )
-    return PairModel(maps[0], maps[1], coefficients, learnt)
-
-
-def draw_pairs(tags: Sequence[Tag], *, seed: int = 0) -> Pairs:
-    """Pairs of usages of one noun in one written form drawn at random, at most DRAWS of each.
-
-    Same is the same sense; different is senses in different lexicographer files. What is neither is left out. Raises
-    BadOption where either is missing.
-    """
-    random = np.random.default_rng(seed)
-    usages: dict[tuple[str, str], list[int]] = {}
-    for row, tag in enumerate(tags):
-        if tag.pos == "n":
-            usages.setdefault((_lemma(tag), tag.form), []).append(row)
-    found: list[tuple[int, int, bool]] = []
-    for _, own in sorted(usages.items()):
-        for _ in range(min(DRAWS, 3 * len(own)) if len(own) > 1 else 0):
-            first, second = (own[i] for i in random.choice(len(own), 2, replace=False))
-            same = tags[first].sense == tags[second].sense
-            if same or tags[first].file != tags[second].file:
-                found.append((first, second, same))
-    if len({same for *_, same in found}) < 2:
-        raise BadOption(
-            f"the nouns of {len(tags)} tagged usages hold no two of one sense, or no two of senses in different "
-            "lexicographer files",
-            remedy="give more text, or a higher limit",
-            where=("limit",),
-        )
-    first, second, same = (np.array(column) for column in zip(*found, strict=True))
-    return Pairs(first, second, same)
+    return Places(_through(model.target_map, side_by_side(layers)), _through(model.context_map, context))
 
 
 def for_encoder(digest: str, folder: Path | None) -> PairModel | None:
@@ -275,53 +153,7 @@ def load(path: Path, *, digest: str | None = None) -> PairModel:
     return model
 
 
-def _lemma(tag: Tag) -> str:
-    return f"{tag.lemma}.{tag.pos}"
-
-
-class _Scatter(NamedTuple):
-    """Sums of squares and products (D, D), each with its degrees of freedom."""
-
-    within: Matrix
-    n_within: int
-    between: Matrix
-    n_between: int
-
-
-def _scatter(rows: Matrix, tags: Sequence[Tag]) -> _Scatter:
-    """Within: usages (N, D) round the mean of their sense. Between: senses' means round the mean of their lemma's."""
-    senses: dict[str, dict[str, list[int]]] = {}
-    for row, tag in enumerate(tags):
-        senses.setdefault(_lemma(tag), {}).setdefault(tag.sense, []).append(row)
-    within, between = [np.zeros((0, rows.shape[1]))], [np.zeros((0, rows.shape[1]))]
-    n_within = n_between = 0
-    for own in senses.values():
-        for usages in own.values():
-            some = rows[usages[:MOST_OF_A_SENSE]]
-            within.append(some - some.mean(axis=0))
-            n_within += len(some) - 1
-        means = np.array([rows[usages[:MOST_OF_A_SENSE]].mean(axis=0) for usages in own.values()])
-        between.append(means - means.mean(axis=0))
-        n_between += len(means) - 1
-    inner, outer = np.concatenate(within), np.concatenate(between)
-    return _Scatter(inner.T @ inner, n_within, outer.T @ outer, n_between)
-
-
-def _discriminant(scatters: Sequence[_Scatter]) -> Matrix:
-    """(D, R) whitens within senses and has the axes of the largest variation between them first."""
-    n_within, n_between = sum(s.n_within for s in scatters), sum(s.n_between for s in scatters)
-    within = np.sum([s.within for s in scatters], axis=0) / max(n_within, 1)
-    between = np.sum([s.between for s in scatters], axis=0) / max(n_between, 1)
-    width = len(within)
-    even = max(float(np.trace(within)) / width, 1e-9)  # usages may be copies of each other
-    shrunk = (1 - SHRINKAGE) * within + SHRINKAGE * even * np.eye(width)
-    axes = min(AXES, width)
-    _, found = eigh(between, shrunk, subset_by_index=(width - axes, width - 1))
-    discriminant: Matrix = found[:, ::-1]
-    return discriminant
-
-
-def _compared(a: Matrix, b: Matrix) -> Matrix:
+def compared(a: Matrix, b: Matrix) -> Matrix:
     """(P, 2) cosine and squared distance of rows. Two rows of zeros are equal: their cosine is 1."""
     alone = ~(a.any(axis=1) | b.any(axis=1))
     return np.stack([(unit(a) * unit(b)).sum(axis=1) + alone, ((a - b) ** 2).sum(axis=1)], axis=1)
@@ -329,7 +161,7 @@ def _compared(a: Matrix, b: Matrix) -> Matrix:
 
 def _features(a: Places, b: Places) -> Matrix:
     """(P, 4), in the order of the coefficients."""
-    parts = [_compared(x.astype(np.float64), y.astype(np.float64)) for x, y in zip(a, b, strict=True)]
+    parts = [compared(x.astype(np.float64), y.astype(np.float64)) for x, y in zip(a, b, strict=True)]
     return np.concatenate(parts, axis=1)
 
 
@@ -344,15 +176,7 @@ def _capped(logit: Matrix, coefficients: Matrix) -> Matrix:
     return found
 
 
-def _regress(features: Matrix, same: NDArray[np.bool_]) -> Matrix:
-    """(5) logistic regression on (P, 4), both answers weighing half."""
-    mean, deviation = features.mean(axis=0), np.maximum(features.std(axis=0), 1e-12)
-    learnt = LogisticRegression(C=PENALTY, class_weight="balanced").fit((features - mean) / deviation, same)
-    slopes: Matrix = learnt.coef_[0] / deviation
-    return np.append(slopes, learnt.intercept_[0] - slopes @ mean)
-
-
-def _side_by_side(layers: FloatArray) -> FloatArray:
+def side_by_side(layers: FloatArray) -> FloatArray:
     """(N, 3, D) -> (N, 3D), each layer brought to unit length."""
     sides: FloatArray = unit(layers).astype(np.float32).reshape(len(layers), -1)
     return sides

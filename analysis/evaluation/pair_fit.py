@@ -8,14 +8,15 @@ from typing import NamedTuple
 
 import numpy as np
 
-from analysis import same_sense
+from analysis import pair_learning, same_sense
 from analysis.errors import BadOption
 from analysis.evaluation import metrics
 from analysis.evaluation.cache import Embedded
 from analysis.evaluation.outcome import Options, encode
 from analysis.evaluation.pairs import pair_scores
 from analysis.evaluation.semcor import Tagged
-from analysis.same_sense import HELD_BACK, PairModel
+from analysis.pair_learning import HELD_BACK
+from analysis.same_sense import PairModel
 from analysis.types import Encoder
 
 LIMIT = 10_000  # texts read, each once for all its usages: what the fit costs
@@ -78,7 +79,7 @@ def fit_pairs(encoder: Encoder, usages: Iterable[Tagged], options: Options, *, t
 def _fit(encoder: Encoder, usages: list[Tagged], read: Embedded, options: Options, text: str) -> PairModel:
     tags = [usage.tag for usage in usages]
     name, digest = encoder.info.name, encoder.info.digest
-    return same_sense.fit(read.layers, read.context, tags, encoder=name, digest=digest, text=text, seed=options.seed)
+    return pair_learning.fit(read.layers, read.context, tags, encoder=name, digest=digest, text=text, seed=options.seed)
 
 
 def _held_out(encoder: Encoder, usages: list[Tagged], read: Embedded, options: Options) -> Quality:
@@ -88,7 +89,7 @@ def _held_out(encoder: Encoder, usages: list[Tagged], read: Embedded, options: O
     held = np.array([usage.tag[:2] in out for usage in usages])
     tests, rest = np.flatnonzero(held).tolist(), np.flatnonzero(~held).tolist()
     model = _fit(encoder, [usages[i] for i in rest], read.take(np.array(rest)), options, "nine tenths")
-    pairs = same_sense.draw_pairs([usages[i].tag for i in tests], seed=options.seed)
+    pairs = pair_learning.draw_pairs([usages[i].tag for i in tests], seed=options.seed)
     each = min(int(pairs.same.sum()), int((~pairs.same).sum()))
     some = np.concatenate(
         [random.choice(np.flatnonzero(pairs.same == answer), each, False) for answer in (True, False)]

@@ -19,7 +19,7 @@ from analysis.errors import BadFile
 from analysis.evaluation.datasets import malformed
 from analysis.evaluation.unified import Instance, joined
 from analysis.lexicon.wordnet import Pos
-from analysis.same_sense import Tag
+from analysis.pair_learning import Tag
 from analysis.types import Occurrence
 
 FORM = "an element a line: <s snum=1>, <wf attribute=value ...>token</wf>, <punc>token</punc>, </s>"

@@ -15,14 +15,15 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 
-from analysis import same_sense
+from analysis import pair_learning, same_sense
 from analysis.errors import BadFile, BadOption, ModelMismatch
 from analysis.evaluation import metrics, pair_fit, pairs
 from analysis.evaluation.cache import Embedded
 from analysis.evaluation.outcome import Options
 from analysis.evaluation.run import evaluate
 from analysis.evaluation.semcor import semcor
-from analysis.same_sense import PairModel, Tag
+from analysis.pair_learning import Tag
+from analysis.same_sense import PairModel
 from analysis.types import FloatArray
 from service.cli import fit_pairs as command
 from service.cli import main
@@ -58,7 +59,7 @@ def three(vectors: FloatArray) -> FloatArray:
 
 
 def learn(lemmas: int = 60, seed: int = 0) -> PairModel:
-    return same_sense.fit(*planted(lemmas, seed), encoder="planted", digest=DIGEST, text="made up", seed=seed)
+    return pair_learning.fit(*planted(lemmas, seed), encoder="planted", digest=DIGEST, text="made up", seed=seed)
 
 
 MODEL = learn()
@@ -78,7 +79,7 @@ def test_symmetric_within_0_and_1_and_never_above_identical_usages(rows: FloatAr
 
 def test_senses_of_new_words_are_told_apart_better_than_by_cosine_and_calibrated() -> None:
     layers, context, tags = planted(40, seed=7)
-    drawn = same_sense.draw_pairs(tags, seed=1)
+    drawn = pair_learning.draw_pairs(tags, seed=1)
     read = Embedded(layers[:, 0], context, layers)
     first, second = read.take(drawn.first), read.take(drawn.second)
     learnt = pairs.pair_scores(MODEL, first, second)
@@ -92,7 +93,7 @@ def test_the_same_seed_gives_the_same_model_and_held_back_nouns_teach_nothing() 
     layers, context, tags = planted(20, seed=2)
 
     def learnt(tags: list[Tag]) -> PairModel:
-        return same_sense.fit(layers, context, tags, encoder="planted", digest=DIGEST, text="made up")
+        return pair_learning.fit(layers, context, tags, encoder="planted", digest=DIGEST, text="made up")
 
     first, again = learnt(tags), learnt(tags)
     np.testing.assert_array_equal(first.coefficients, again.coefficients)
@@ -105,9 +106,9 @@ def test_what_is_neither_same_nor_different_is_not_drawn() -> None:
     plural = Tag("run", "n", "3", "41", "runs")
     tags = [Tag("run", "n", "1", "38", "run"), Tag("run", "n", "2", "38", "run"), Tag("run", "v", "1", "04", "run")] * 4
     with pytest.raises(BadOption, match="lexicographer"):
-        same_sense.draw_pairs([*tags, plural])
+        pair_learning.draw_pairs([*tags, plural])
     tags += [Tag("run", "n", "3", "41", "run"), plural, plural]
-    drawn = same_sense.draw_pairs(tags)
+    drawn = pair_learning.draw_pairs(tags)
     for first, second, same in zip(drawn.first, drawn.second, drawn.same, strict=True):
         a, b = tags[first], tags[second]
         assert (a.lemma, a.pos, a.form) == (b.lemma, "n", b.form)

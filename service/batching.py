@@ -27,7 +27,7 @@ from service.turns import Turns
 R = TypeVar("R", Usages, Sentences)
 MOST_TOGETHER = 32  # readings in one shared batch: the encoder sorts them by length into passes of its own
 TIDIED = 16  # batches, about a second of work, after which the heap's free pages are given back
-LEAST_BESIDE = 8  # readings for which a batch is begun beside another: of fewer, each would cost more
+LEAST_BESIDE = 16  # readings for which a batch is begun beside another: of fewer, each would cost more
 
 
 @dataclass(eq=False)

@@ -4,8 +4,8 @@
                                           |  save, load, for_encoder
 
 A usage's vector, of unit length and less the mean of all, goes through a linear map that whitens the variation within
-senses and keeps the axes along which the senses of one lemma differ most (as in pair_learning.py). A sense is the mean of
-its usages there, kept as bytes with a scale.
+senses and keeps the axes along which the senses of one lemma differ most (as in pair_learning.py). A sense is the mean
+of its usages there, kept as bytes with a scale.
 """
 
 from __future__ import annotations

@@ -12,7 +12,6 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from functools import partial
-from threading import Lock
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -24,7 +23,7 @@ from analysis.model.batches import filled
 from analysis.model.forward import Kept, Wanted, nothing, stacked
 from analysis.model.memory import zeros
 from analysis.model.reading import Reading
-from analysis.model.scripted import Batch, Program, Weights, compiled, laid_out
+from analysis.model.scripted import Batch, Program, Weights, compiled
 from analysis.model.unpadded import PART, Laid, Pieces, Run, lay, pieces_of
 from analysis.types import FloatArray, IntArray
 
@@ -86,8 +85,6 @@ class Packed:
         self._layers = [_layer(one) for one in model.encoder.layer]
         norm = model.embeddings.LayerNorm
         self._norm = Norm(norm.weight, norm.bias, norm.eps)
-        if any(own.epsilon != norm.eps for layer in self._layers for own in (layer.first, layer.second)):
-            raise ValueError("one epsilon is known here")
         self._most = max(SUBWORDS, window)  # subwords of a batch
         # MPNet adds to a score what the distance of the two positions says (Raffel et al. 2020): (1, H, T, T)
         self._bias: Tensor | None = None
@@ -95,9 +92,8 @@ class Packed:
             with torch.inference_mode():
                 like = torch.empty((1, window, 1), device=model.device)
                 self._bias = model.encoder.compute_position_bias(like)
+        self._weights = self._of_all()
         self._program = compiled()
-        self._laid_out: Weights | None = None  # for the program, when it is first run: they stand twice then
-        self._lock = Lock()
 
     def batches(self, readings: Sequence[Reading]) -> Iterator[list[int]]:
         """See `Forward`; the readings of one text stand together, and cost as much as one of them."""
@@ -160,7 +156,7 @@ class Packed:
             _bare(pieces.runs),
             None if self._bias is None else self._distances(pieces),
         )
-        *layers, vectors = program(self._for_program(), batch, list(wanted.layers))
+        *layers, vectors = program(self._weights, batch, list(wanted.layers))
         n = len(laid.starts)
         return Kept(vectors.cpu().numpy(), nothing(n), stacked(layers, n), ())
 
@@ -183,25 +179,19 @@ class Packed:
         weights: FloatArray = torch.stack(found).cpu().numpy()
         return weights
 
-    def _for_program(self) -> Weights:
-        with self._lock:
-            if self._laid_out is None:
-                self._laid_out = self._lay_out()
-            return self._laid_out
-
-    def _lay_out(self) -> Weights:
-        parts, width = self._embeddings, len(self._norm.weight)
+    def _of_all(self) -> Weights:
+        parts = self._embeddings
         kinds = parts.token_type_embeddings.weight[0] if hasattr(parts, "token_type_embeddings") else None
-        last = self._layers[-1].qkv
-        query, others = (Linear(*(part[rows] for part in last)) for rows in (slice(width), slice(width, None)))
-        layers = [*self._layers[:-1], self._layers[-1]._replace(qkv=others)]
+        layers = [[tensor for part in layer for tensor in (part.weight, part.bias)] for layer in self._layers]
+        norms = [self._norm, *(norm for layer in self._layers for norm in (layer.first, layer.second))]
+        if len({norm.epsilon for norm in norms}) != 1:
+            raise ValueError("one epsilon is known here")
         return Weights(
             parts.word_embeddings.weight,
             parts.position_embeddings.weight,
             kinds,
             (self._norm.weight, self._norm.bias),
-            [[tensor for part in layer for tensor in _for_product(part)] for layer in layers],
-            _for_product(query),
+            layers,
             self._bias,
             self._norm.epsilon,
             self._heads,
@@ -321,11 +311,6 @@ def _finish(layer: Layer, mixed: Tensor, states: Tensor, room: Room) -> Tensor:
 def _product(states: Tensor, by: Linear, room: Room) -> Tensor:
     """(R, in) -> (R, out), in the room, where the product before it is no longer wanted."""
     return torch.addmm(by.bias, states, by.weight.T, out=_within(room.wide, len(states), len(by.bias)))
-
-
-def _for_product(part: Linear | Norm) -> tuple[Tensor, Tensor]:
-    """Weight and bias, as the program wants them."""
-    return laid_out(part.weight) if isinstance(part, Linear) else part.weight, part.bias
 
 
 def _within(room: Tensor, rows: int, width: int) -> Tensor:

@@ -16,17 +16,13 @@ Runs = list[tuple[int, int, int]]  # where it begins, how many texts, of how man
 
 
 class Weights(NamedTuple):
-    """Of the embeddings, and of each layer: qkv, out, norm, up, down, norm; a weight and a bias each.
-
-    Of the last layer's qkv the query, which is wanted for the targets alone, stands apart.
-    """
+    """Of the embeddings, and of each layer: qkv, out, norm, up, down, norm; a weight and a bias each."""
 
     words: Tensor
     places: Tensor
     kind: Tensor | None
     norm: tuple[Tensor, Tensor]
     layers: list[list[Tensor]]
-    query: tuple[Tensor, Tensor]
     bias: Tensor | None
     epsilon: float
     heads: int
@@ -50,25 +46,14 @@ class Batch(NamedTuple):
 Program = Callable[[Weights, Batch, list[int]], list[Tensor]]
 
 
-def laid_out(weight: Tensor) -> Tensor:
-    """A copy of a weight (out, in) as the program multiplies by it; the weight itself where it is not on a CPU."""
-    if weight.device.type != "cpu":
-        return weight
-    copy: Tensor = torch.ops.mkldnn._reorder_linear_weight(weight)
-    return copy
-
-
 def compiled() -> Program | None:
-    """`_states`, compiled; None where torch has no such compiler any more, or not these products."""
+    """`_states`, compiled; None where torch has no such compiler any more."""
     if not hasattr(torch.jit, "script"):
         return None
     with warnings.catch_warnings():
         # torch would rather have whole models exported, which wants a compiler on the machine.
         warnings.simplefilter("ignore", DeprecationWarning)
-        try:
-            program = torch.jit.script(_states)
-        except RuntimeError:
-            return None
+        program = torch.jit.script(_states)
 
     def run(weights: Weights, batch: Batch, layers: list[int]) -> list[Tensor]:
         # To specialise it for the shapes of a batch takes longer than the batch: the next one has others.
@@ -85,48 +70,37 @@ def _states(weights: Weights, batch: Batch, layers: list[int]) -> list[Tensor]:
     kind, distances = weights.kind, weights.bias
     if kind is not None:
         states += kind
-    width = [states.size(1)]
-    states = functional.layer_norm(states, width, weights.norm[0], weights.norm[1], weights.epsilon)
+    width = states.size(1)
+    heads = weights.heads
+    states = functional.layer_norm(states, [width], weights.norm[0], weights.norm[1], weights.epsilon)
     found: dict[int, Tensor] = {}
     if 0 in layers:
         found[0] = batch.target @ states
     last = len(weights.layers)
+    # For the large arrays, one after the other, as in packed.Room.
+    rows = max(states.size(0), batch.at.size(0))  # the targets of one text may overlap
+    room = torch.empty(rows * max(3 * width, weights.layers[0][6].size(0)), device=states.device)
     for depth in range(1, last + 1):
         w = weights.layers[depth - 1]
         if depth < last:
-            mixed = _attend(_product(states, w[0], w[1]), batch.runs, weights.heads, distances)
+            mixed = _attend(_product(states, w[0], w[1], room), batch.runs, heads, distances)
         else:
-            both, states = _product(states, w[0], w[1]), states.index_select(0, batch.at)
-            mixed = _last(_product(states, weights.query[0], weights.query[1]), both, batch, weights.heads)
-        states = functional.layer_norm(_sum(states, mixed, w[2], w[3]), width, w[4], w[5], weights.epsilon)
-        wide = _gelu_of_product(states, w[6], w[7])
-        states = functional.layer_norm(_sum(states, wide, w[8], w[9]), width, w[10], w[11], weights.epsilon)
+            mixed, states = _last(w[0], w[1], states, batch, heads, room)
+        # As packed._finish.
+        states = torch.add(states, w[3]).addmm_(mixed, w[2].t())
+        states = functional.layer_norm(states, [width], w[4], w[5], weights.epsilon)
+        wide = torch.ops.aten.gelu_(_product(states, w[6], w[7], room))
+        states = torch.add(states, w[9]).addmm_(wide, w[8].t())
+        states = functional.layer_norm(states, [width], w[10], w[11], weights.epsilon)
         if depth < last and depth in layers:
             found[depth] = batch.target @ states
     found[last] = batch.shares @ states
     return [found[layer] for layer in layers] + [found[last]]
 
 
-def _product(states: Tensor, weight: Tensor, bias: Tensor) -> Tensor:
-    if weight.is_mkldnn:
-        product: Tensor = torch.ops.mkldnn._linear_pointwise(states, weight, bias, "none", [], "")
-        return product
-    return functional.linear(states, weight, bias)
-
-
-def _gelu_of_product(states: Tensor, weight: Tensor, bias: Tensor) -> Tensor:
-    if weight.is_mkldnn:
-        product: Tensor = torch.ops.mkldnn._linear_pointwise(states, weight, bias, "gelu", [], "none")
-        return product
-    return functional.gelu(functional.linear(states, weight, bias))
-
-
-def _sum(states: Tensor, mixed: Tensor, weight: Tensor, bias: Tensor) -> Tensor:
-    """The states and a product, by which oneDNN begins from them. By name: else torch seeks the overload each time."""
-    if weight.is_mkldnn:
-        added: Tensor = torch.ops.mkldnn._linear_pointwise(X=mixed, other=states, W=weight, B=bias, attr="add")
-        return added
-    return states + functional.linear(mixed, weight, bias)
+def _product(states: Tensor, weight: Tensor, bias: Tensor, room: Tensor) -> Tensor:
+    rows, width = states.size(0), bias.size(0)
+    return torch.addmm(bias, states, weight.t(), out=room[: rows * width].view(rows, width))
 
 
 def _attend(qkv: Tensor, runs: Runs, heads: int, bias: Tensor | None) -> Tensor:
@@ -140,14 +114,18 @@ def _attend(qkv: Tensor, runs: Runs, heads: int, bias: Tensor | None) -> Tensor:
     return torch.cat(mixed)
 
 
-def _last(query: Tensor, both: Tensor, batch: Batch, heads: int) -> Tensor:
-    """As packed.Packed._last: (P, D) the values that the queries (P, D) of the targets mix; `both` (S, 2D) holds keys
-    and values."""
-    width = query.size(1)
+def _last(
+    weight: Tensor, bias: Tensor, states: Tensor, batch: Batch, heads: int, room: Tensor
+) -> tuple[Tensor, Tensor]:
+    """As packed.Packed._last: (P, D) the targets' mixed values, and the states that they are added to."""
+    width = states.size(1)
+    both = _product(states, weight[width:], bias[width:], room)
     key, value = both[:, :width], both[:, width:]
     keys, distances = batch.keys, batch.bias
     if keys is not None:
         key, value = key.index_select(0, keys), value.index_select(0, keys)
+    states = states.index_select(0, batch.at)
+    query = functional.linear(states, weight[:width], bias[:width])
     score = (key * query.index_select(0, batch.own)).view(-1, heads, width // heads).sum(-1) * (width // heads) ** -0.5
     if distances is not None:
         score += distances
@@ -155,4 +133,4 @@ def _last(query: Tensor, both: Tensor, batch: Batch, heads: int) -> Tensor:
     for start, texts, length in batch.piece_runs:
         shares.append(score[start : start + texts * length].view(texts, length, heads).softmax(1).view(-1, heads, 1))
     weighted = (torch.cat(shares) * value.reshape(-1, heads, width // heads)).view(-1, width)
-    return torch.zeros_like(query).index_add_(0, batch.own, weighted)
+    return torch.zeros_like(query).index_add_(0, batch.own, weighted), states

@@ -101,7 +101,7 @@ def test_assigning_and_inducing(encoder: Encoder, data: Path) -> None:
 
     hold(row("coarsewsd20: assign, supervised, accuracy", mean("mean", "assign_accuracy"), "0.975") > 0.97)
     part = "mean_without_pitcher"
-    hold(row("coarsewsd20: induce, number given, ARI", mean(part, "induce_k_ari"), "0.85") > 0.82)
+    hold(row("coarsewsd20: induce, number given, ARI", mean(part, "induce_k_ari"), "0.85") > 0.84)
     hold(row("coarsewsd20: induce, number not given, ARI", mean(part, "induce_ari"), "0.78") > 0.77)
     pitcher = float(np.mean([run.report["words"]["pitcher"]["induce_ari"] for run in runs]))
     row("  pitcher alone, number not given, ARI", pitcher, "")
@@ -114,7 +114,7 @@ def test_two_annotators(encoder: Encoder, data: Path) -> None:
     runs = [evaluate(encoder, "wsi-at-scale", file, Options(seed, LIMIT, cache())) for seed in SEEDS]
     ari = float(np.mean([run.report["mean"]["induce_ari"] for run in runs]))
     row("wsi-at-scale: the annotators with each other, ARI", runs[0].report["mean"]["human_ari"], "")
-    hold(row("wsi-at-scale: induce, number not given, ARI", ari, "0.60, goal 0.66") > 0.62)
+    hold(row("wsi-at-scale: induce, number not given, ARI", ari, "0.60, goal 0.66") > 0.60)
 
 
 def test_words_in_context(encoder: Encoder, data: Path) -> None:

@@ -24,7 +24,7 @@ from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.linalg import cho_factor, cho_solve
+from scipy.linalg import cho_factor, cho_solve, eigh
 from scipy.special import logsumexp
 from sklearn.cluster import KMeans
 
@@ -36,7 +36,7 @@ PRIOR = 100.0  # usages that the sphere counts as; 200 does as well
 ALIKE = 0.85  # 99 in 100 pairs of different sentences with one word stay below 0.76 (mpnet)
 K_MEANS = 4  # starts by k-means, beside those given
 ROUNDS = 60  # of EM in a stage, at most
-CLOSE = 1e-5  # of the log-likelihood a usage: the gain at which EM ends
+CLOSE = 1e-4  # of the log-likelihood a usage: the gain at which EM ends
 
 Matrix = NDArray[np.float64]
 
@@ -87,8 +87,11 @@ def fit(usages: Matrix, starts: Sequence[IntArray]) -> Mixture:
 
 def _principal(rows: Matrix) -> Matrix:
     """(R, A) orthonormal: the axes of the largest variation, two fewer than rows so that some variation is left out."""
-    _, _, directions = np.linalg.svd(rows, full_matrices=False)
-    axes: Matrix = directions[: max(1, min(STAGES[-1], len(rows) - 2))].T
+    n = len(rows)
+    # By the rows' products with each other: a decomposition of the rows themselves finds all axes, in thrice the time.
+    squares, across = eigh(rows @ rows.T, subset_by_index=(n - max(1, min(STAGES[-1], n - 2)), n - 1))
+    varied = np.flatnonzero(squares > 1e-9 * squares[-1])[::-1]
+    axes: Matrix = rows.T @ (across[:, varied] / np.sqrt(squares[varied]))
     return axes
 
 

@@ -47,14 +47,14 @@ def settle(usages: Matrix, groups: IntArray) -> Settled:
     centre: Matrix = usages.mean(axis=0)
     rows = usages - centre
     alike = rows @ rows.T + 1  # the one stands for the intercept
+    told, inverse = _learn(alike, groups, n)
     for _ in range(ROUNDS if len(groups) >= FEWEST else 0):
-        told, inverse = _learn(alike, groups, n)
         without = np.eye(n)[groups] - told / np.diag(inverse)[:, None]
         moved = without.argmax(axis=1)
         if len(np.unique(moved)) < n or np.array_equal(moved, groups):
             break
         groups = moved
-    told, _ = _learn(alike, groups, n)
+        told, inverse = _learn(alike, groups, n)
     return Settled(groups, centre, rows.T @ told, told.sum(axis=0))
 
 

@@ -24,7 +24,6 @@ from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.linalg import cho_factor, cho_solve, eigh
 from scipy.special import logsumexp
 from sklearn.cluster import KMeans
 
@@ -87,10 +86,10 @@ def fit(usages: Matrix, starts: Sequence[IntArray]) -> Mixture:
 
 def _principal(rows: Matrix) -> Matrix:
     """(R, A) orthonormal: the axes of the largest variation, two fewer than rows so that some variation is left out."""
-    n = len(rows)
-    # By the rows' products with each other: a decomposition of the rows themselves finds all axes, in thrice the time.
-    squares, across = eigh(rows @ rows.T, subset_by_index=(n - max(1, min(STAGES[-1], n - 2)), n - 1))
-    varied = np.flatnonzero(squares > 1e-9 * squares[-1])[::-1]
+    # By the rows' products with each other: a decomposition of the rows themselves takes three times as long.
+    squares, across = np.linalg.eigh(rows @ rows.T)
+    largest = np.arange(len(rows))[::-1][: max(1, min(STAGES[-1], len(rows) - 2))]
+    varied = largest[squares[largest] > 1e-9 * squares[-1]]
     axes: Matrix = rows.T @ (across[:, varied] / np.sqrt(squares[varied]))
     return axes
 
@@ -122,9 +121,9 @@ def _climb(rows: Matrix, weights: Matrix, member: Matrix) -> tuple[_End, Matrix]
         means = _sums(drawn, rows, weights) / np.maximum(counted, 1e-9)[:, None]
         shares = np.log((sizes + 1) / (sizes + 1).sum())
         scatter = (rows * (weights * drawn.sum(axis=1))[:, None]).T @ rows - (means * counted[:, None]).T @ means
-        factor = cho_factor((scatter + PRIOR * np.eye(n_axes)) / (weights.sum() + PRIOR), lower=True)
-        precision = cho_solve(factor, np.eye(n_axes))
-        log_determinant = 2 * np.log(np.diag(factor[0])).sum()
+        shape = (scatter + PRIOR * np.eye(n_axes)) / (weights.sum() + PRIOR)
+        # numpy's, as its products are: the threads of scipy's own library would wait for those of numpy's, and back.
+        precision, log_determinant = np.asarray(np.linalg.inv(shape), np.float64), np.linalg.slogdet(shape)[1]
         away = _distances(rows, means, precision)
         scores = _scores(away, shares, n_axes)
         own = logsumexp(scores, axis=1)

@@ -15,7 +15,6 @@ from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.linalg import cho_factor, cho_solve
 
 from analysis.types import FloatArray, IntArray
 
@@ -62,5 +61,5 @@ def _learn(alike: Matrix, groups: IntArray, n: int) -> tuple[Matrix, Matrix]:
     """(N, K) how much each usage says for each group; and the inverse (N, N) that it came from."""
     sizes = np.bincount(groups, minlength=n)
     penalty = n * sizes[groups] / (STRENGTH * len(groups))
-    inverse = cho_solve(cho_factor(alike + np.diag(penalty)), np.eye(len(groups)))
+    inverse = np.asarray(np.linalg.inv(alike + np.diag(penalty)), np.float64)
     return inverse @ np.eye(n)[groups], inverse

@@ -34,7 +34,7 @@ MEASURED = 16, 50  # usages between which the bound falls
 RARE_SENSE = 0.25  # the silhouette round the mean of the two means
 FEWEST = 4  # usages that a rare sense needs: fewer are more often odd than a sense
 MOST_SENSES = 8  # tried when the number is not given
-SAMPLE = 1000  # of more distinct usages a seeded sample is grouped; the rest join the nearest centroid
+SAMPLE = 1000  # of more distinct usages a seeded sample is grouped; the rest join its groups
 
 Matrix = NDArray[np.float64]
 

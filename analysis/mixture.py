@@ -30,7 +30,7 @@ from sklearn.cluster import KMeans
 from analysis.types import FloatArray, IntArray
 
 STAGES = 5, 10, 20, 50  # principal axes of the usages, the largest first, in each climb
-FREEDOM = 10.0  # degrees of it, of Student's t; 3 to 30 do as well
+FREEDOM = 10.0  # degrees of freedom of Student's t; 3 to 30 do as well
 PRIOR = 100.0  # usages that the sphere counts as; 200 does as well
 ALIKE = 0.85  # 99 in 100 pairs of different sentences with one word stay below 0.76 (mpnet)
 K_MEANS = 4  # starts by k-means, beside those given

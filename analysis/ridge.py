@@ -20,7 +20,7 @@ from analysis.types import FloatArray, IntArray
 
 STRENGTH = 1.0  # of what is learnt against the penalty of what it weighs; 0.5 does nearly as well
 ROUNDS = 30  # at most; most often three are enough
-FEWEST = 50
+FEWEST = 50  # usages
 
 Matrix = NDArray[np.float64]
 

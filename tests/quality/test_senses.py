@@ -114,7 +114,7 @@ def test_two_annotators(encoder: Encoder, data: Path) -> None:
     runs = [evaluate(encoder, "wsi-at-scale", file, Options(seed, LIMIT, cache())) for seed in SEEDS]
     ari = float(np.mean([run.report["mean"]["induce_ari"] for run in runs]))
     row("wsi-at-scale: the annotators with each other, ARI", runs[0].report["mean"]["human_ari"], "")
-    hold(row("wsi-at-scale: induce, number not given, ARI", ari, "0.60, goal 0.66") > 0.60)
+    hold(row("wsi-at-scale: induce, number not given, ARI", ari, "0.60, goal 0.66") > 0.61)
 
 
 def test_words_in_context(encoder: Encoder, data: Path) -> None:

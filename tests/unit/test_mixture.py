@@ -52,6 +52,7 @@ def test_texts_of_one_pattern_are_not_taken_for_a_sense() -> None:
     as_pattern = np.concatenate([np.zeros(120, np.int64), np.ones(40, np.int64)])
     found = mixture.fit(both, [as_pattern]).nearest(both)
     assert adjusted_rand_score(truth, found) > 0.9
+    assert adjusted_rand_score(truth, group(both.astype(np.float32), n_senses=2)) > 0.9
 
 
 def test_likelihoods_are_those_of_scikit_learns_mixture(monkeypatch: pytest.MonkeyPatch) -> None:

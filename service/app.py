@@ -42,6 +42,7 @@ from service.api.body_limit import BodyLimit
 from service.api.desk import Desk
 from service.api.guard import Guard
 from service.api.observe import Observe
+from service.api.quick import Quick, Shortcut
 from service.api.services import Services
 from service.encoders import Encoders
 from service.jobs import Jobs
@@ -68,6 +69,7 @@ NOUNS = (
     models,
     lesson,
 )
+GARBAGE = 10_000  # new objects, of some hundred short requests, after which garbage is looked for; Python's own: 700
 
 
 def create_app(
@@ -116,10 +118,14 @@ def create_app(
         docs_url=None,
         redoc_url=None,
         lifespan=lifespan,
+        # FastAPI's would tell exceptions as they are, and what stands in them; see logs.py and metrics.py.
+        telemetry={"tracing": False, "metrics": False, "logs": False},
     )
     app.state.services = services
     app.state.lesson = Lesson(partial(measure, model=partial(shown_model, encoders), quick=quick_lesson))
     app.state.desk = Desk(kept, worker.start if here else lambda: None)
+    quick = {route.path: route.endpoint for route in _routes() if isinstance(route, Quick)}
+    app.add_middleware(Shortcut, services=services, endpoints=quick)
     # The last that is added is the outermost: nobody's body is read before it is known who sends it.
     app.add_middleware(BodyLimit, limit=settings.max_body_bytes, seconds=settings.body_seconds, streamed=("/v1/jobs",))
     app.add_middleware(Guard, known=settings.api_keys, per_minute=settings.requests_per_minute)
@@ -159,6 +165,7 @@ def _settle(services: Services) -> None:
         services.plain[services.settings.model]
     gc.collect()
     gc.freeze()
+    gc.set_threshold(GARBAGE)
 
 
 def _cores(settings: Settings) -> int:

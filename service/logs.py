@@ -9,6 +9,7 @@ from __future__ import annotations
 import logging
 import sys
 import traceback
+from contextvars import ContextVar
 from pathlib import Path
 from typing import Any, TextIO
 
@@ -18,12 +19,13 @@ from structlog.typing import EventDict, Processor, WrappedLogger
 from analysis.errors import InputError, PolysemeError
 
 MOST_CAUSES = 5
+REQUEST: ContextVar[str | None] = ContextVar("request", default=None)  # the id of the request at hand
 
 
 def configure(stream: TextIO = sys.stderr, level: int = logging.INFO) -> None:
     """Everything that is logged in this process, by whatever library, in one form."""
     shared: list[Processor] = [
-        structlog.contextvars.merge_contextvars,
+        _of_request,
         structlog.stdlib.add_log_level,
         structlog.processors.TimeStamper(fmt="iso", utc=True),
         told_safely,
@@ -51,6 +53,13 @@ def configure(stream: TextIO = sys.stderr, level: int = logging.INFO) -> None:
 
 def _named(_: WrappedLogger, __: str, event: EventDict) -> EventDict:
     event["logger"] = "polyseme"
+    return event
+
+
+def _of_request(_: WrappedLogger, __: str, event: EventDict) -> EventDict:
+    request = REQUEST.get()
+    if request is not None:
+        event["request_id"] = request
     return event
 
 

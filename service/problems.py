@@ -38,6 +38,7 @@ from service.tickets import ClientGone, Refused
 MEDIA_TYPE = "application/problem+json"
 MOST_ERRORS = 20
 CLIENT_GONE = 499  # nginx's, for want of one of HTTP's own
+KNOWN = (PolysemeError, ClientGone)  # what `answer` answers
 T = TypeVar("T")
 log = logging.getLogger(__name__)
 
@@ -114,8 +115,8 @@ class Problem(BaseModel):
 
 def install(app: FastAPI) -> None:
     """Every error that the app's routes raise becomes a problem."""
-    app.add_exception_handler(PolysemeError, _polyseme)
-    app.add_exception_handler(ClientGone, _gone)
+    for kind in KNOWN:
+        app.add_exception_handler(kind, _known)
     app.add_exception_handler(RequestValidationError, _validation)
     app.add_exception_handler(HTTPException, _http)
 
@@ -168,8 +169,10 @@ def _nearest(table: dict[type[PolysemeError], T], error: PolysemeError) -> T | N
     return next((table[kind] for kind in type(error).__mro__ if kind in table), None)
 
 
-async def _polyseme(_: Request, error: Exception) -> Response:
-    assert isinstance(error, PolysemeError)  # noqa: S101 - Starlette chose the handler by it
+def answer(error: PolysemeError | ClientGone) -> Response:
+    """The response to a request that ended with an error of our own."""
+    if isinstance(error, ClientGone):
+        return Response(status_code=CLIENT_GONE)  # for the log: nobody reads it
     problem = from_error(error)
     if isinstance(error, Refused):
         return respond(problem, {"Retry-After": str(error.retry_after)})
@@ -178,8 +181,9 @@ async def _polyseme(_: Request, error: Exception) -> Response:
     return respond(problem)
 
 
-async def _gone(_: Request, __: Exception) -> Response:
-    return Response(status_code=CLIENT_GONE)  # for the log: nobody reads it
+async def _known(_: Request, error: Exception) -> Response:
+    assert isinstance(error, KNOWN)  # noqa: S101 - Starlette chose the handler by it
+    return answer(error)
 
 
 async def _http(_: Request, error: Exception) -> Response:

@@ -18,7 +18,7 @@ from typing import Any, TypeVar
 from analysis.errors import PolysemeError
 
 T = TypeVar("T")
-Receive = Callable[[], Awaitable[Any]]
+LINK = "polyseme.link"  # in a request's state: its Link
 
 
 class Refused(PolysemeError):
@@ -50,25 +50,41 @@ class ClientGone(Exception):
     """The client hung up: what was left of its request was dropped."""
 
 
+class Link:
+    """A client's connection: whether it is lost, and whom to tell when it is. Only for its event loop's thread."""
+
+    def __init__(self) -> None:
+        self.lost = False
+        self.watchers: set[Callable[[], None]] = set()
+
+    def lose(self) -> None:
+        """The client hung up."""
+        self.lost = True
+        for tell in tuple(self.watchers):
+            tell()
+
+
 class Ticket:
     """`caller` is who shares turns with the others; `seconds` from now until the work is dropped (None: never).
+
+    `link`: what the request came by, where its server says so.
 
     Tickets that are `beside` have their turns together with others that are.
     """
 
     def __init__(
-        self, caller: str = "", seconds: float | None = None, receive: Receive | None = None, *, beside: bool = False
+        self, caller: str = "", seconds: float | None = None, link: Link | None = None, *, beside: bool = False
     ) -> None:
         self.caller = caller
         self.beside = beside
         self.wake: Event | None = None  # of whoever waits with this ticket: set when it must look again
         self._until = math.inf if seconds is None else time.monotonic() + seconds
-        self._receive = receive
+        self._link = link or Link()
         self._gone = False
 
     def check(self) -> None:
         """Raises ClientGone, DeadlinePassed: before any work is begun for this ticket."""
-        if self._gone:
+        if self._gone or self._link.lost:
             raise ClientGone
         if time.monotonic() >= self._until:
             raise DeadlinePassed(
@@ -89,20 +105,37 @@ class Ticket:
         """What the work gives. Raises ClientGone, DeadlinePassed, ShuttingDown as soon as that is known; the work,
         told by `check`, then ends by itself."""
         task = asyncio.ensure_future(work)
-        watched = {task} if self._receive is None else {task, asyncio.ensure_future(_hung_up(self._receive))}
+        first: asyncio.Future[None] = task.get_loop().create_future()
+
+        def tell(_: object = None) -> None:
+            if not first.done():
+                first.set_result(None)
+
+        def hung_up() -> None:
+            self.cancel()
+            tell()
+
+        def late() -> None:
+            self._until = time.monotonic()  # the loop's clock may be a little before this one
+            tell()
+
+        left = self.left()
+        timer = None if left is None else task.get_loop().call_later(left, late)
+        task.add_done_callback(tell)
+        self._link.watchers.add(hung_up)
         try:
-            done, _ = await asyncio.wait(watched, timeout=self.left(), return_when=asyncio.FIRST_COMPLETED)
-            if task in done:
+            if not self._link.lost:
+                await first
+            if task.done():
                 return task.result()
-            if done:
-                self.cancel()
             self.check()
             raise AssertionError("a wait ends with an answer, a hang-up or the deadline")
         except asyncio.CancelledError:  # by the server, when its time to drain is over: the caller is still to be told
             raise stopping() from None
         finally:
-            for other in watched - {task}:
-                other.cancel()
+            self._link.watchers.discard(hung_up)
+            if timer is not None:
+                timer.cancel()
             if not task.done():
                 self.cancel()
                 task.add_done_callback(_forget)
@@ -114,11 +147,6 @@ CURRENT: ContextVar[Ticket | None] = ContextVar("ticket", default=None)
 def current() -> Ticket:
     """The ticket of the request at hand; outside of requests one that nobody cancels and that lasts."""
     return CURRENT.get() or Ticket()
-
-
-async def _hung_up(receive: Receive) -> None:
-    while (await receive())["type"] != "http.disconnect":
-        pass
 
 
 def _forget(task: asyncio.Future[Any]) -> None:

@@ -9,6 +9,7 @@ from fastapi import FastAPI
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 
 from service.settings import Settings
+from service.tickets import LINK, Link
 
 MOST_HEAD = 65_536  # bytes of a request's line and headers
 HEAD_SECONDS = 30.0  # longest that they may take to arrive
@@ -36,10 +37,12 @@ class Strict(HttpToolsProtocol):
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
         super().connection_made(transport)
+        self._link = Link()
         self._await_head()
 
     def connection_lost(self, exc: Exception | None) -> None:
         self._heard()
+        self._link.lose()
         super().connection_lost(exc)
 
     def data_received(self, data: bytes) -> None:
@@ -51,6 +54,7 @@ class Strict(HttpToolsProtocol):
 
     def on_message_begin(self) -> None:
         super().on_message_begin()
+        self.scope["state"][LINK] = self._link
         self._await_head()
 
     def on_headers_complete(self) -> None:

@@ -55,16 +55,8 @@ class BodyLimit:
             await self._refuse(scope, receive, send)
             return
 
-        whole: Message | None = {"type": "http.request", "body": bytes(body), "more_body": False}
-
-        async def replay() -> Message:
-            nonlocal whole
-            if whole is None:
-                return await receive()
-            message, whole = whole, None
-            return message
-
-        await self.app(scope, replay, send)
+        whole = {"type": "http.request", "body": bytes(body), "more_body": False}
+        await self.app(scope, replayed(whole, receive), send)
 
     async def _read(self, receive: Receive) -> bytearray | None:
         """The body, or as much of it as shows that it is too long; None where the client went away."""
@@ -82,3 +74,17 @@ class BodyLimit:
         detail = f"the body has more than {self.limit:,} bytes"
         response = respond(plain(413, detail, remedy="send the texts in parts", pointer=""))
         await response(scope, receive, send)
+
+
+def replayed(message: Message, receive: Receive) -> Receive:
+    """What gives the message first, which was received already, and then what is to be received yet."""
+    first: Message | None = message
+
+    async def replay() -> Message:
+        nonlocal first
+        if first is None:
+            return await receive()
+        given, first = first, None
+        return given
+
+    return replay

@@ -12,6 +12,7 @@ from typing import Annotated, ParamSpec, TypeVar
 
 from anyio import CapacityLimiter, to_process, to_thread
 from fastapi import Depends, Request
+from starlette.types import Scope
 
 from analysis.errors import UnknownModel
 from analysis.types import Encoder, Occurrence, Sentences, Usages
@@ -21,7 +22,7 @@ from service.fair import Fair, FairEncoders
 from service.metrics import Metrics
 from service.settings import Settings
 from service.store import Store
-from service.tickets import CURRENT, QueueFull, Ticket, current
+from service.tickets import CURRENT, LINK, QueueFull, Ticket, current
 from service.turns import Turns
 
 P = ParamSpec("P")
@@ -81,6 +82,11 @@ class Services:
     @property
     def plain(self) -> Mapping[str, Encoder]:
         return self.encoders.encoders
+
+    def begin(self, scope: Scope) -> None:
+        """Write the ticket of the request at hand."""
+        caller = scope.get("caller") or (scope["client"][0] if scope.get("client") else "")
+        CURRENT.set(Ticket(caller, self.settings.deadline_seconds, scope.get("state", {}).get(LINK)))
 
     def check_model(self, name: str | None) -> str:
         """The model's name, the default for None; loads nothing. Raises UnknownModel, which lists the names."""
@@ -152,8 +158,7 @@ class Services:
 async def wired(request: Request) -> Services:
     """The services, after the request's ticket is written; a route has them as `Wired`."""
     services: Services = request.app.state.services
-    caller = request.scope.get("caller") or (request.client.host if request.client else "")
-    CURRENT.set(Ticket(caller, services.settings.deadline_seconds, request.receive))
+    services.begin(request.scope)
     return services
 
 

@@ -13,6 +13,8 @@ from service import wire
 from service.app import create_app
 from service.settings import Settings
 from service.store import Store
+from tests.api.test_batching import Together, wait_until
+from tests.benchmarks.load import request
 from tests.browser.served import running
 from tests.fake import FakeEncoder
 
@@ -23,6 +25,7 @@ GET = b"GET /livez HTTP/1.1\r\nHost: a\r\n"
 LENGTH = b"Content-Length: %d\r\n" % len(BODY)
 CHUNKED = b"Transfer-Encoding: chunked\r\n"
 CHUNKS = b"%x\r\n%s\r\n0\r\n\r\n" % (len(BODY), BODY)
+METRICS = b"GET /metrics HTTP/1.1\r\nHost: a\r\nConnection: close\r\n\r\n"
 LAST = GET + b"Connection: close\r\n\r\n"
 REFUSED = 400
 # What is sent, and the one status that may come back.
@@ -128,3 +131,23 @@ def test_a_head_without_end_is_not_kept(port: int) -> None:
     endless = GET + (b"X-A: " + b"b" * 1000 + b"\r\n") * 30_000
     with socket.create_connection(("127.0.0.1", port), timeout=30) as connection, pytest.raises(ConnectionError):
         connection.sendall(endless)  # more than any buffer on the way
+
+
+def test_a_client_that_hangs_up_is_worked_for_no_more() -> None:
+    encoder = Together()
+    settings = Settings(model="fake")
+    app = create_app(settings, encoders={"fake": encoder}, store=Store("sqlite://"))
+    shared = app.state.services.shared
+    with running(app, settings) as address:
+        port = int(address.rpartition(":")[2])
+        with socket.create_connection(("127.0.0.1", port), timeout=30) as stays:
+            stays.sendall(request({"target": "bank", "texts": ["the first bank"]}))
+            assert encoder.begun.wait(10)
+            with socket.create_connection(("127.0.0.1", port), timeout=30) as leaves:
+                leaves.sendall(request({"target": "bank", "texts": ["the second bank"]}))
+                wait_until(lambda: shared.waiting() == 1)
+            wait_until(lambda: b'route="/v1/embeddings",status="499"} 1' in asked(port, METRICS))
+            encoder.gate.set()
+            assert b" 200 " in stays.recv(100)
+            wait_until(lambda: not shared.waiting())
+    assert encoder.seen == [["the first bank"]]

@@ -6,12 +6,14 @@
 What is read in `Shared` has neighbours, which change a number by less than 1e-5; what is in `Fair` has none.
 
 A batch has all cores until enough wait for another one beside it. Batches on a core each, side by side, take less time
-than one after the other on all cores, and while the answers of one are written the other is read.
+than one after the other on all cores, and while the answers of one are written the other is read. Where both end at
+once, the first to ask again is not read alone on all cores: the others are about to come.
 """
 
 from __future__ import annotations
 
 import asyncio
+import time
 from collections import OrderedDict, deque
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
@@ -28,6 +30,7 @@ R = TypeVar("R", Usages, Sentences)
 MOST_TOGETHER = 32  # readings in one shared batch: the encoder sorts them by length into passes of its own
 TIDIED = 16  # batches, about a second of work, after which the heap's free pages are given back
 LEAST_BESIDE = 16  # readings for which a batch is begun beside another: of fewer, each would cost more
+SOON = 0.02  # seconds in which those who were answered beside many others are likely to ask again
 
 
 @dataclass(eq=False)
@@ -86,6 +89,7 @@ class Shared:
         self._waiting = 0  # readings in the lines
         self._busy = 0  # threads that read a batch, or wait for their turn to
         self._most = beside
+        self._crowded = 0.0  # until when many are likely to ask again
         self._lock = Lock()
         self._alone, self._beside = Condition(self._lock), Condition(self._lock)
         self._closed = False
@@ -153,11 +157,18 @@ class Shared:
             self._alone.notify()
 
     def _due_alone(self) -> bool:
-        return bool(self._lines) and not self._busy and not self._due_beside()
+        return bool(self._lines) and not self._busy and not self._due_beside() and not self._to_come()
 
     def _due_beside(self) -> bool:
-        """What waits is enough for a batch beside the one that is read, or else for two."""
-        return self._busy < self._most and self._waiting >= LEAST_BESIDE * (1 if self._busy else 2)
+        """What waits is enough for a batch beside the one that is read, or else for two, of which one is about to come
+        where many are."""
+        first = LEAST_BESIDE // 2 if self._to_come() else 2 * LEAST_BESIDE
+        return self._busy < self._most and self._waiting >= (LEAST_BESIDE if self._busy else first)
+
+    def _to_come(self) -> float | None:
+        """Seconds in which many are likely to ask again, if they are."""
+        left = self._crowded - time.monotonic()
+        return left if left > 0 else None
 
     def _run_alone(self) -> None:
         self._run(self._alone, self._due_alone)
@@ -172,7 +183,8 @@ class Shared:
         ticket = Ticket("shared batches", beside=self._most > 0)
         while True:
             with self._lock:
-                called.wait_for(lambda: self._closed or due())
+                while not (self._closed or due()):
+                    called.wait(self._to_come())
                 if self._closed:
                     return
                 self._busy += 1
@@ -189,6 +201,9 @@ class Shared:
             finally:
                 with self._lock:
                     self._busy -= 1
+                    if self._most and len(items) >= LEAST_BESIDE:
+                        self._crowded = time.monotonic() + SOON
+                        self._alone.notify()  # to look again by then
                     self._call()
 
     def _take(self) -> tuple[Callable[[Sequence[Any]], Any], list[_Item[Any]]]:

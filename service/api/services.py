@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import math
 import time
-from collections.abc import AsyncIterator, Callable, Mapping, Sequence
-from contextlib import asynccontextmanager
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from functools import partial
 from typing import Annotated, ParamSpec, TypeVar
@@ -107,7 +107,7 @@ class Services:
             ticket.check()  # it may have waited for the thread
             return work(*args, **kwargs)
 
-        async with self._admitted():
+        with self._admitted():
             return await ticket.wait_for(to_thread.run_sync(begun, limiter=self.inference))
 
     async def encoder(self, model: str) -> Fair:
@@ -118,12 +118,12 @@ class Services:
 
     async def read(self, encoder: Fair, readings: Sequence[Occurrence], layers: Sequence[int]) -> Usages:
         """A few readings, in one batch with those of other clients. Raises as `infer`."""
-        async with self._admitted():
+        with self._admitted():
             return await self.shared.encode(encoder, readings, layers)
 
     async def read_sentences(self, encoder: Fair, texts: Sequence[str]) -> Sentences:
         """A few sentences, in one batch with those of other clients. Raises as `infer`."""
-        async with self._admitted():
+        with self._admitted():
             return await self.shared.sentences(encoder, texts)
 
     async def off_loop(self, work: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> T:
@@ -137,8 +137,8 @@ class Services:
         """
         return await to_process.run_sync(work, *args, limiter=self.drawing)
 
-    @asynccontextmanager
-    async def _admitted(self) -> AsyncIterator[None]:
+    @contextmanager
+    def _admitted(self) -> Iterator[None]:
         load, most = self.load, self.settings.queue_size
         if load.requests >= most:
             wait = min(LONGEST_WAIT, load.requests * load.seconds / AT_ONCE)

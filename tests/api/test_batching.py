@@ -15,6 +15,7 @@ import pytest
 
 from analysis.errors import BadSpan
 from analysis.types import Occurrence, Usages
+from service import batching
 from service.batching import LEAST_BESIDE, MOST_TOGETHER, Shared
 from service.fair import Fair
 from service.tickets import CURRENT, ClientGone, DeadlinePassed, ShuttingDown, Ticket
@@ -166,6 +167,27 @@ def test_batches_go_side_by_side_where_enough_wait_and_let_a_large_request_in_be
         assert len(answer) == 1
         alone = FakeEncoder().encode(answer.occurrences, layers=[3])
         np.testing.assert_allclose(answer.layers, alone.layers, atol=1e-5)
+
+
+def test_the_first_to_ask_again_after_many_is_read_with_the_others(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(batching, "SOON", 1.0)
+    encoder = Together()
+    encoder.gate.set()
+    with sharing(encoder, beside=2) as (shared, fair, _):
+
+        async def run() -> None:
+            def ask(n: int) -> list[Any]:
+                return [asyncio.ensure_future(asked(shared, fair, [f"bank {i}"], Ticket("x"))) for i in range(n)]
+
+            await asyncio.gather(*ask(2 * LEAST_BESIDE))
+            first = ask(1)
+            await asyncio.sleep(0.1)
+            assert shared.waiting() == 1, "others are likely to come"
+            await asyncio.gather(*first, *ask(LEAST_BESIDE // 2 - 1))
+            await asyncio.gather(*ask(1))  # nobody else comes, and it is read in the end
+
+        asyncio.run(run())
+    assert [len(batch) for batch in encoder.seen][-2:] == [LEAST_BESIDE // 2, 1]
 
 
 def test_batches_side_by_side_are_finished_when_the_service_stops() -> None:

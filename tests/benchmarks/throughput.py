@@ -25,7 +25,7 @@ from analysis.text import find
 from service.settings import Settings
 from tests.benchmarks.load import Server, ask_all, connected, request, sentences, serving
 
-CLIENTS, SENTENCES, ROUNDS, ALONE = 32, 640, 5, 60
+CLIENTS, SENTENCES, ROUNDS, ALONE = 32, 2560, 4, 60
 LEAST_THROUGHPUT, MOST_LATENCY = 0.85, 1.3
 
 

@@ -69,7 +69,6 @@ NOUNS = (
     models,
     lesson,
 )
-GARBAGE = 10_000  # new objects, of some hundred short requests, after which garbage is looked for; Python's own: 700
 
 
 def create_app(
@@ -165,7 +164,6 @@ def _settle(services: Services) -> None:
         services.plain[services.settings.model]
     gc.collect()
     gc.freeze()
-    gc.set_threshold(GARBAGE)
 
 
 def _cores(settings: Settings) -> int:

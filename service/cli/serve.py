@@ -36,8 +36,8 @@ def serve(
         logs.configure()
         print(f"polyseme: http://{host}:{port}/ (the API: /docs)", flush=True)
         # The model's thread lets go of the interpreter for each operation of torch. At Python's own 5 ms it would wait
-        # as long to have it back while answers are written, which is ten times what an operation takes.
-        sys.setswitchinterval(0.0001)
+        # as long to have it back while answers are written; well below 1 ms, both lose time in handing it over.
+        sys.setswitchinterval(0.001)
         uvicorn.Server(wire.config(app, chosen)).run(sockets=[bound])
 
 

@@ -123,9 +123,9 @@ def create_app(
     app.state.services = services
     app.state.lesson = Lesson(partial(measure, model=partial(shown_model, encoders), quick=quick_lesson))
     app.state.desk = Desk(kept, worker.start if here else lambda: None)
+    # The last that is added is the outermost: nobody's body is read before it is known who sends it.
     quick = {route.path: route.endpoint for route in _routes() if isinstance(route, Quick)}
     app.add_middleware(Shortcut, services=services, endpoints=quick)
-    # The last that is added is the outermost: nobody's body is read before it is known who sends it.
     app.add_middleware(BodyLimit, limit=settings.max_body_bytes, seconds=settings.body_seconds, streamed=("/v1/jobs",))
     app.add_middleware(Guard, known=settings.api_keys, per_minute=settings.requests_per_minute)
     app.add_middleware(Observe, metrics=services.metrics, templates=_templates())

@@ -248,10 +248,22 @@ def test_the_map_follows_the_card(results: list[Seen], analysis: Any) -> None:
         assert points.count() == shown
 
 
+def test_charts_keep_their_room_until_they_are_drawn(look: Look, analysis: Any) -> None:
+    """What is below them must not move away from under a click: no more than the lines of a legend."""
+    seen = look()
+    page = seen.open(f"/senses/{analysis['id']}")
+    height = "document.documentElement.scrollHeight"
+    before = page.evaluate(height)
+    seen.show_all()
+    charts = page.locator("[data-chart]").count()
+    assert charts > 3
+    assert abs(page.evaluate(height) - before) < 30 * charts
+
+
 def test_exports_are_those_of_the_api(results: list[Seen], analysis: Any) -> None:
     page = results[0].page
     with page.expect_download() as download:
-        page.get_by_role("link", name="JSON", exact=True).click()
+        page.get_by_role("link", name="JSON", exact=True).press("Enter")
     assert json.loads(Path(download.value.path()).read_text()) == analysis
 
 
@@ -435,7 +447,7 @@ def test_a_service_with_keys_asks_for_one(look: Look, with_keys: tuple[str, str]
     page.locator(".pairs").wait_for()
     assert key not in page.content()
     with page.expect_download() as download:
-        page.get_by_role("link", name="JSON", exact=True).click()
+        page.get_by_role("link", name="JSON", exact=True).press("Enter")
     assert json.loads(Path(download.value.path()).read_text())["target"] == "bank"
 
 

@@ -1,5 +1,6 @@
 // Vega-Lite specifications as charts, in the page's colours and width. The library is loaded when the first is near.
 
+const AROUND = 70; // pixels that axes and padding add to a plot's height
 // No code is made from text (`ast`), and no style is written into the page: the content policy allows neither.
 const OPTIONS = { ast: true, renderer: "svg", actions: false, defaultStyle: false, tooltip: { disableDefaultStyle: true } };
 const night = window.matchMedia("(prefers-color-scheme: dark)");
@@ -24,6 +25,8 @@ function load() {
 // colour the dark one. Returns what draws it with other data: { name of a dataset: rows }.
 export function chart(place, spec, dark = {}) {
   let data = spec.datasets, drawn = null, width = 0, turn = Promise.resolve();
+  // Room is kept until it is drawn: what is below would move away from under a click.
+  place.style.minHeight = `${fit(spec, place.clientWidth).height + AROUND}px`;
 
   async function draw() {
     place.setAttribute("aria-busy", "true");
@@ -43,6 +46,7 @@ export function chart(place, spec, dark = {}) {
       place.textContent = "This chart could not be drawn; its figures are in the table below it.";
       throw error;
     } finally {
+      place.style.minHeight = "";
       place.removeAttribute("aria-busy");
     }
   }

@@ -1,20 +1,19 @@
-"""Concurrent requests share batches and take turns; what nobody waits for is not read."""
+"""Concurrent requests share batches; what nobody waits for is not read."""
 
 from __future__ import annotations
 
 import asyncio
 import contextlib
-import time
 from collections.abc import Iterator, Sequence
-from concurrent.futures import Future, ThreadPoolExecutor
-from threading import Event, Thread
+from concurrent.futures import ThreadPoolExecutor
+from threading import Event
 from typing import Any
 
 import numpy as np
 import pytest
 
 from analysis.errors import BadSpan
-from analysis.types import Occurrence, Usages
+from analysis.types import Usages
 from service import batching
 from service.batching import LEAST_BESIDE, MOST_TOGETHER, Shared
 from service.fair import Fair
@@ -22,46 +21,7 @@ from service.tickets import CURRENT, ClientGone, DeadlinePassed, ShuttingDown, T
 from service.turns import Turns
 from tests.api.conftest import MONEY, RIVER, MakeClient, problem
 from tests.fake import FakeEncoder
-
-
-def use(text: str) -> Occurrence:
-    start = text.index("bank")
-    return Occurrence(text, "bank", start, start + 4, "1")
-
-
-class Gated(FakeEncoder):
-    """Reads two texts a batch, as the real one reads a few; each reading waits for `gate`, and is noted in `seen`."""
-
-    def __init__(self) -> None:
-        super().__init__()
-        self.gate, self.begun = Event(), Event()
-        self.seen: list[list[str]] = []
-
-    def encode(self, readings: Any, *, progress: Any = lambda _: None, **kwargs: Any) -> Usages:
-        for start in range(0, len(readings), 2):
-            batch = readings[start : start + 2]
-            self.seen.append([reading.text for reading in batch])
-            self.begun.set()
-            assert self.gate.wait(10)
-            progress(len(batch))
-        return super().encode(readings, **kwargs)
-
-
-class Together(Gated):
-    """Notes whole calls, not batches."""
-
-    def encode(self, readings: Any, **kwargs: Any) -> Usages:
-        self.seen.append([reading.text for reading in readings])
-        self.begun.set()
-        assert self.gate.wait(10)
-        return FakeEncoder.encode(self, readings, **kwargs)
-
-
-def wait_until(what: Any) -> None:
-    until = time.monotonic() + 10
-    while not what():
-        assert time.monotonic() < until
-        time.sleep(0.001)
+from tests.gated import Gated, Together, use, wait_until
 
 
 @contextlib.contextmanager
@@ -302,96 +262,6 @@ def test_who_waits_when_the_service_stops_is_told() -> None:
         first, second = asyncio.run(run())
     assert isinstance(first, Usages), "what was begun is finished"
     assert isinstance(second, ShuttingDown)
-
-
-def in_thread(ticket: Ticket, work: Any) -> Future[Any]:
-    done: Future[Any] = Future()
-
-    def run() -> None:
-        CURRENT.set(ticket)
-        try:
-            done.set_result(work())
-        except BaseException as error:  # noqa: BLE001 - it is for whoever asks for the result
-            done.set_exception(error)
-
-    Thread(target=run, daemon=True).start()
-    return done
-
-
-def test_a_small_request_goes_between_the_batches_of_a_large_one() -> None:
-    encoder = Gated()
-    turns = Turns()
-    fair = Fair(encoder, turns, lambda _: None)
-    large = in_thread(Ticket("a"), lambda: fair.encode([use(f"large bank {i}") for i in range(6)]))
-    assert encoder.begun.wait(10)
-    more = in_thread(Ticket("a"), lambda: fair.encode([use("second bank of a")]))
-    wait_until(lambda: turns.waiting() == 1)
-    small = in_thread(Ticket("b"), lambda: fair.encode([use("small bank")]))
-    wait_until(lambda: turns.waiting() == 2)
-    encoder.gate.set()
-    np.testing.assert_array_equal(
-        large.result(10).vectors, FakeEncoder().encode([use(f"large bank {i}") for i in range(6)]).vectors
-    )
-    assert len(small.result(10)) == len(more.result(10)) == 1
-    first = [batch[0] for batch in encoder.seen]
-    # Callers in turn: b before the rest of a; and of a its second request before the third batch of the first.
-    assert first.index("small bank") < first.index("large bank 4")
-    assert first.index("second bank of a") < first.index("large bank 4")
-    assert turns.waiting() == 0
-
-
-@pytest.mark.parametrize("how", ["gone", "late", "stopped"])
-def test_a_large_request_is_dropped_between_two_batches(how: str) -> None:
-    encoder = Gated()
-    turns = Turns()
-    fair = Fair(encoder, turns, lambda _: None)
-    ticket = Ticket("a", 0.2 if how == "late" else None)
-    large = in_thread(ticket, lambda: fair.encode([use(f"bank {i}") for i in range(6)]))
-    assert encoder.begun.wait(10)
-    if how == "gone":
-        ticket.cancel()
-    elif how == "stopped":
-        turns.close()
-    else:
-        wait_until(lambda: ticket.left() == 0)
-    encoder.gate.set()
-    with pytest.raises({"gone": ClientGone, "late": DeadlinePassed, "stopped": ShuttingDown}[how]):
-        large.result(10)
-    assert len(encoder.seen) == 1
-    if how != "stopped":
-        assert len(fair.encode([use("next bank")])) == 1, "the turn was given back"
-
-
-def test_who_gives_up_waiting_leaves_the_line() -> None:
-    turns = Turns()
-    gone, late = Ticket("a"), Ticket("b", 0.01)
-    with turns.turn(Ticket("holder")):
-        waits = [in_thread(ticket, lambda ticket=ticket: turns.turn(ticket).__enter__()) for ticket in (gone, late)]
-        with pytest.raises(DeadlinePassed):
-            waits[1].result(10)
-        wait_until(lambda: turns.waiting() == 1)
-        gone.cancel()
-        with pytest.raises(ClientGone):
-            waits[0].result(10)
-        assert turns.waiting() == 0
-    with turns.turn(Ticket("next")):
-        pass
-
-
-def test_tickets_beside_each_other_go_together_but_not_before_who_waits() -> None:
-    turns = Turns()
-    first, second = Ticket("shared", beside=True), Ticket("shared", beside=True)
-    with turns.turn(first):
-        with turns.turn(second):
-            alone = in_thread(Ticket("a"), lambda: turns.turn(Ticket("a")).__enter__())
-            wait_until(lambda: turns.waiting() == 1)
-        gone = Ticket("b")
-        third = in_thread(gone, lambda: turns.turn(Ticket("shared", 0.05, beside=True)).__enter__())
-        with pytest.raises(DeadlinePassed):
-            third.result(10)
-        assert not alone.done()
-    alone.result(10)
-    assert turns.waiting() == 0
 
 
 def test_embeddings_of_many_clients_are_batched_and_as_if_alone(make_client: MakeClient) -> None:

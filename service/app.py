@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import gc
 import os
+import sys
 from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager, suppress
 from functools import partial
@@ -88,7 +89,9 @@ def create_app(
     On SQLite, or where the settings say so, it runs jobs itself, from when there first is one.
     """
     kept = Jobs(store)
-    services = Services.wire(settings, encoders, store, kept.rows.count, beside, partial(_share, beside), _tidy)
+    services = Services.wire(
+        settings, encoders, store, kept.rows.count, beside, partial(_share, beside), _tidy, _let_go
+    )
     here = settings.run_jobs if settings.run_jobs is not None else store.engine.dialect.name == "sqlite"
     worker = Worker(store, services.encoders, settings)  # its batches take turns with those of requests
 
@@ -182,6 +185,13 @@ def _share(parts: int) -> None:
     from analysis.model.cores import share
 
     share(parts)
+
+
+def _let_go() -> None:
+    if "torch" in sys.modules:  # an encoder may do without
+        from analysis.model.cores import let_go
+
+        let_go()
 
 
 def _templates() -> dict[object, str]:

@@ -16,11 +16,13 @@ class Turns:
     """A fair lock: callers in turn, and of one caller its requests in turn (round robin, twice).
 
     A long request lets go after each of its batches and waits again, at the end of its caller's line.
-    `spent` is told the seconds of each turn.
+    `spent` is told the seconds of each turn; `let_go` is called by whoever had it, before the next one has.
     """
 
-    def __init__(self, spent: Callable[[float], None] = lambda _: None) -> None:
-        self._spent = spent
+    def __init__(
+        self, spent: Callable[[float], None] = lambda _: None, let_go: Callable[[], None] = lambda: None
+    ) -> None:
+        self._spent, self._let_go = spent, let_go
         self._lock = Lock()
         self._lines: OrderedDict[str, deque[Ticket]] = OrderedDict()
         self._holders: dict[Ticket, float] = {}  # and since when
@@ -87,6 +89,7 @@ class Turns:
         ticket.check()
 
     def _give(self, ticket: Ticket) -> None:
+        self._let_go()
         with self._lock:
             self._spent(time.monotonic() - self._holders.pop(ticket))
             self._next()

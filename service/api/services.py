@@ -54,6 +54,7 @@ class Services:
     shared: Shared
     metrics: Metrics
     shelf: Shelf
+    let_go: Callable[[], None]
     inference: CapacityLimiter = field(default_factory=lambda: CapacityLimiter(AT_ONCE))
     probe: CapacityLimiter = field(default_factory=lambda: CapacityLimiter(1))
     drawing: CapacityLimiter = field(default_factory=lambda: CapacityLimiter(1))
@@ -69,13 +70,15 @@ class Services:
         beside: int = 0,
         narrow: Callable[[], None] = lambda: None,
         tidy: Callable[[], None] = lambda: None,
+        let_go: Callable[[], None] = lambda: None,
     ) -> Services:
-        """The services over these parts; `jobs` tells how many there are of each status, the rest is of `Shared`."""
+        """The services over these parts; `jobs` tells how many there are of each status, `let_go` is called by each
+        thread that has used a model, and the rest is of `Shared`."""
         metrics = Metrics()
-        turns = Turns(metrics.spent)
+        turns = Turns(metrics.spent, let_go)
         fair = FairEncoders(encoders, turns, metrics.read)
         shared = Shared(turns, metrics.read, beside, narrow, tidy)
-        made = cls(settings, fair, store, shared, metrics, Shelf(settings.home))
+        made = cls(settings, fair, store, shared, metrics, Shelf(settings.home), let_go)
         metrics.watch(lambda: made.load.requests, jobs)
         return made
 

@@ -67,3 +67,5 @@ def _check(services: Services) -> None:
         raise
     except Exception as error:  # whatever it is, the service cannot do its work
         raise NotReady("the default model does not answer", remedy="see the service's log") from error
+    finally:
+        services.let_go()

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from concurrent.futures import Future
-from threading import Thread
+from threading import Thread, get_ident
 from typing import Any
 
 import numpy as np
@@ -88,6 +88,26 @@ def test_who_gives_up_waiting_leaves_the_line() -> None:
         assert turns.waiting() == 0
     with turns.turn(Ticket("next")):
         pass
+
+
+def test_who_had_a_turn_lets_go_before_the_next_has_one() -> None:
+    told: list[tuple[str, int]] = []
+
+    def note(what: str) -> None:
+        told.append((what, get_ident()))
+
+    turns = Turns(let_go=lambda: note("let go"))
+
+    def work() -> None:
+        with turns.turn(Ticket("b")):
+            note("has it")
+
+    with turns.turn(Ticket("a")):
+        other = in_thread(Ticket("b"), work)
+        wait_until(lambda: turns.waiting() == 1)
+    other.result(10)
+    assert [what for what, _ in told] == ["let go", "has it", "let go"]
+    assert told[0][1] == get_ident() != told[2][1] == told[1][1]
 
 
 def test_tickets_beside_each_other_go_together_but_not_before_who_waits() -> None:

@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Sequence
 from itertools import islice
 from pathlib import Path
-from threading import Thread
 from typing import Any
 
 import numpy as np
@@ -16,7 +15,6 @@ from analysis.catalogue import ModelFolder
 from analysis.corpus import documents
 from analysis.errors import BadOption
 from analysis.model.batches import batches, filled
-from analysis.model.cores import share
 from analysis.model.encoder import LOOK_AHEAD, TransformerEncoder, load
 from analysis.model.forward import Forward, Kept, Wanted
 from analysis.model.memory import LARGE, zeros
@@ -97,26 +95,6 @@ def test_the_program_gives_what_the_operations_one_by_one_give(
     np.testing.assert_allclose(program.vectors, single.vectors, atol=1e-5)
     if layers:
         np.testing.assert_allclose(program.layers, single.layers, atol=1e-5)
-
-
-def test_a_thread_may_use_a_part_of_the_cores_and_the_others_all() -> None:
-    every = torch.get_num_threads()
-    torch.set_num_threads(4)
-    found: list[int] = []
-
-    def run() -> None:
-        share(2)
-        found.append(torch.get_num_threads())
-
-    try:
-        for work in (run, lambda: found.append(torch.get_num_threads())):
-            thread = Thread(target=work)
-            thread.start()
-            thread.join()
-        assert found == [2, 4]
-        assert torch.get_num_threads() == 4
-    finally:
-        torch.set_num_threads(every)
 
 
 @pytest.mark.parametrize("kind", WAYS)

@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import Any, TextIO
 
 import structlog
+from pydantic_core import to_json
 from structlog.typing import EventDict, Processor, WrappedLogger
 
 from analysis.errors import InputError, PolysemeError
@@ -30,7 +31,7 @@ def configure(stream: TextIO = sys.stderr, level: int = logging.INFO) -> None:
         structlog.processors.TimeStamper(fmt="iso", utc=True),
         told_safely,
     ]
-    as_json = structlog.processors.JSONRenderer(ensure_ascii=False)
+    as_json = structlog.processors.JSONRenderer(serializer=_json)
     # Each request has a line: by way of the standard library's logging it would take three times as long.
     structlog.configure(
         processors=[_named, *shared, as_json],
@@ -49,6 +50,10 @@ def configure(stream: TextIO = sys.stderr, level: int = logging.INFO) -> None:
     root.handlers[:] = [handler]
     root.setLevel(level)
     logging.captureWarnings(True)
+
+
+def _json(event: EventDict, **_: Any) -> str:
+    return to_json(event, fallback=repr).decode()
 
 
 def _named(_: WrappedLogger, __: str, event: EventDict) -> EventDict:

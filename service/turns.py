@@ -89,10 +89,12 @@ class Turns:
         ticket.check()
 
     def _give(self, ticket: Ticket) -> None:
-        self._let_go()
-        with self._lock:
-            self._spent(time.monotonic() - self._holders.pop(ticket))
-            self._next()
+        try:
+            self._let_go()
+        finally:
+            with self._lock:
+                self._spent(time.monotonic() - self._holders.pop(ticket))
+                self._next()
 
     def _fits(self, ticket: Ticket) -> bool:
         return all(ticket.beside and holder.beside for holder in self._holders)

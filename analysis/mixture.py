@@ -33,6 +33,7 @@ STAGES = 5, 10, 20, 50  # principal axes of the usages, the largest first, in ea
 FREEDOM = 10.0  # degrees of freedom of Student's t; 3 to 30 do as well
 PRIOR = 100.0  # usages that the sphere counts as; 200 does as well
 ALIKE = 0.85  # 99 in 100 pairs of different sentences with one word stay below 0.76 (mpnet)
+FEWEST = 30  # usages, of which a scatter can be learnt: of fewer a group of one odd usage is often the likeliest
 K_MEANS = 4  # starts by k-means, beside those given
 ROUNDS = 60  # of EM in a stage, at most
 CLOSE = 1e-4  # of the log-likelihood a usage: the gain at which EM ends

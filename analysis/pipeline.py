@@ -14,8 +14,9 @@ from analysis.assemble import Explained, Named, Options, Pictured, assemble
 from analysis.drivers import faithfulness, methods
 from analysis.drivers.response import Response
 from analysis.errors import BadOption
+from analysis.grouping import FEW, Matrix
 from analysis.record import Analysis, UsageAttention
-from analysis.same_sense import for_encoder, middle_layers, same_sense
+from analysis.same_sense import for_encoder, log_odds, middle_layers
 from analysis.text import FUNCTION_WORDS, find
 from analysis.types import (
     Assignment,
@@ -98,11 +99,13 @@ def induced(
     senses.check_n_senses(options.n_senses, n)
 
     usages = _read(encoder, found.occurrences, watch("read", n), in_detail=n <= DETAILED)
-    n_senses = _number(usages, options.n_senses, encoder.info, pairs)
-    model, nearest = senses.induce(usages.vectors, usages.context, target=target, n_senses=n_senses, seed=options.seed)
+    asked, odds = options.n_senses, _log_odds(usages, encoder.info, pairs)
+    model, nearest = senses.induce(
+        usages.vectors, usages.context, target=target, n_senses=asked, seed=options.seed, log_odds=odds
+    )
     assignment = senses.abstaining(nearest, options.threshold)
     represented = senses.represent(usages.vectors, usages.context)
-    held = stability.stability(represented, nearest.sense, n_senses=options.n_senses, seed=options.seed)
+    held = stability.stability(represented, nearest.sense, n_senses=asked, seed=options.seed, log_odds=odds)
 
     compared = np.arange(n) if n <= DETAILED else sample(nearest.sense, COMPARED, options.seed)
     comparison = static.compare(
@@ -195,18 +198,13 @@ def _attended(
     return tuple(one for one in found if one is not None)
 
 
-def _number(usages: Usages, given: int | None, info: ModelInfo, pairs: Path | None) -> int | None:
-    """The number of senses to look for; None leaves it to the data.
-
-    Two usages alone say nothing of how far apart senses are: what was learnt on the usages of other words decides.
-    """
-    pair_model = for_encoder(info.digest, pairs) if given is None and len(usages) == 2 else None
-    if pair_model is None:
-        return given
-    assert usages.layers is not None  # noqa: S101 - two usages are read in detail
-    layers = usages.layers[:, middle_layers(info.layers)]
-    context = usages.context
-    return 1 if same_sense(pair_model, layers[:1], context[:1], layers[1:], context[1:])[0] >= 0.5 else 2
+def _log_odds(usages: Usages, info: ModelInfo, pairs: Path | None) -> Matrix | None:
+    """(N, N) of each two usages' sharing a sense, as learnt on the usages of other words; None where that is not known,
+    and of more than a few usages, which tell themselves how far apart senses are."""
+    pair_model = for_encoder(info.digest, pairs) if len(usages) <= FEW else None
+    if pair_model is None or usages.layers is None:
+        return None
+    return log_odds(pair_model, usages.layers[:, middle_layers(info.layers)], usages.context)
 
 
 def sample(sense: IntArray, size: int, seed: int) -> IntArray:

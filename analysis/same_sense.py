@@ -1,6 +1,6 @@
 """The probability that two usages of one word share a sense, learnt once on sense-tagged text (pair_learning.py).
 
-    two usages, PairModel -> same_sense -> probability;  save, load, for_encoder
+    two usages, PairModel -> same_sense -> probability;  usages, PairModel -> log_odds;  save, load, for_encoder
 
 The target's hidden states in three layers from the middle up, side by side, and its context, each of unit length, go
 through a linear map of their own: the layers below the last tell senses apart better, as the last one is already made
@@ -101,7 +101,17 @@ def same_sense(
     Symmetric in a and b. Identical usages get the highest probability that the model gives.
     """
     a, b = place(model, layers_a, context_a), place(model, layers_b, context_b)
-    return _probability(model.coefficients, _features(a, b)).astype(np.float32)
+    probability: FloatArray = expit(_log_odds(model.coefficients, _features(a, b))).astype(np.float32)
+    return probability
+
+
+def log_odds(model: PairModel, layers: FloatArray, context: FloatArray) -> Matrix:
+    """f64 (N, N): the log-odds of `same_sense` for each two of N usages, each also with itself."""
+    n = len(context)
+    a, b = np.indices((n, n)).reshape(2, -1)
+    places = place(model, layers, context)
+    pairs = Places(*(p[a] for p in places)), Places(*(p[b] for p in places))
+    return _log_odds(model.coefficients, _features(*pairs)).reshape(n, n)
 
 
 def place(model: PairModel, layers: FloatArray, context: FloatArray) -> Places:
@@ -165,15 +175,12 @@ def _features(a: Places, b: Places) -> Matrix:
     return np.concatenate(parts, axis=1)
 
 
-def _probability(coefficients: Matrix, features: Matrix) -> Matrix:
+def _log_odds(coefficients: Matrix, features: Matrix) -> Matrix:
+    """(P); no pair gets more than two identical usages do, whose cosines are 1 and whose distances are 0."""
     # not a matrix product, whose rounding may depend on the row
-    return _capped((features * coefficients[:4]).sum(axis=1) + coefficients[4], coefficients)
-
-
-def _capped(logit: Matrix, coefficients: Matrix) -> Matrix:
-    """No pair gets more than two identical usages do, whose cosines are 1 and whose distances are 0."""
-    found: Matrix = expit(np.minimum(logit, coefficients[0] + coefficients[2] + coefficients[4]))
-    return found
+    odds = (features * coefficients[:4]).sum(axis=1) + coefficients[4]
+    capped: Matrix = np.minimum(odds, coefficients[0] + coefficients[2] + coefficients[4])
+    return capped
 
 
 def side_by_side(layers: FloatArray) -> FloatArray:

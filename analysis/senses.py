@@ -76,18 +76,25 @@ def check_threshold(threshold: float) -> None:
 
 
 def induce(
-    vectors: FloatArray, context: FloatArray, *, target: str, n_senses: int | None = None, seed: int = 0
+    vectors: FloatArray,
+    context: FloatArray,
+    *,
+    target: str,
+    n_senses: int | None = None,
+    seed: int = 0,
+    log_odds: Matrix | None = None,
 ) -> tuple[SenseModel, Assignment]:
     """Group N >= 1 usages, `vectors` and `context` (N, D), into senses: `n_senses` of them, or as many as it finds.
 
     Senses are numbered by size, largest first. The order of the usages changes nothing, and usages that are equal to
     five decimals share a sense. The confidence is `own_probabilities` of the assigned sense. The model's centroids are
     the means of the represented usages, not brought to unit length: their length lets a usage be left out again.
+    `log_odds` (N, N), of each two usages' sharing a sense, have a say in how many senses there are, where given.
     BadOption where `n_senses` is below one or above the number of distinct usages.
     """
     represented = represent(vectors, context)
     check_n_senses(n_senses, len(represented))
-    sense = group(represented, n_senses=n_senses, seed=seed)
+    sense = group(represented, n_senses=n_senses, seed=seed, log_odds=log_odds)
     sizes = np.bincount(sense)
     centroids = means(represented.astype(np.float64), sense).astype(np.float32)
     model = SenseModel(target, tuple(f"s{k}" for k in range(len(sizes))), centroids, sizes, TEMPERATURE)

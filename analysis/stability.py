@@ -11,6 +11,7 @@ from __future__ import annotations
 from typing import NamedTuple
 
 import numpy as np
+from numpy.typing import NDArray
 from sklearn.metrics import adjusted_rand_score
 
 from analysis import grouping, senses
@@ -19,6 +20,8 @@ from analysis.types import FloatArray, IntArray
 DRAWS = 20
 FEWEST = 2 * senses.LEAST  # usages, so that each half can say something
 MOST = 500  # usages that a draw is taken from, so that the cost stays in bounds
+
+Matrix = NDArray[np.float64]
 
 
 class Stability(NamedTuple):
@@ -34,23 +37,30 @@ class Stability(NamedTuple):
 
 
 def stability(
-    represented: FloatArray, sense: IntArray, *, n_senses: int | None = None, seed: int = 0, draws: int = DRAWS
+    represented: FloatArray,
+    sense: IntArray,
+    *,
+    n_senses: int | None = None,
+    seed: int = 0,
+    draws: int = DRAWS,
+    log_odds: Matrix | None = None,
 ) -> Stability | None:
-    """Of the senses (N) of usages (N, R), which were induced with `n_senses`; None for fewer than `FEWEST` usages.
+    """Of the senses (N) of usages (N, R), which were induced with `n_senses` and `log_odds`, as `senses.induce` says.
 
-    Of more than `MOST` usages a seeded sample stands for all.
+    None for fewer than `FEWEST` usages. Of more than `MOST` usages a seeded sample stands for all.
     """
     random = np.random.default_rng(seed)
     if len(sense) < FEWEST:
         return None
     order = np.lexsort(represented[:, :3].T)  # so that the order the usages came in changes nothing
+    if len(order) > MOST:
+        order = order[random.choice(len(order), MOST, replace=False)]
     represented, sense, k = represented[order], sense[order], int(sense.max()) + 1
-    if len(sense) > MOST:
-        some = random.choice(len(sense), MOST, replace=False)
-        represented, sense = represented[some], sense[some]
+    if log_odds is not None:
+        log_odds = log_odds[np.ix_(order, order)]
     agreed, alike = [], []
     for _ in range(draws):
-        again = _again(represented, n_senses, random)
+        again = _again(represented, n_senses, log_odds, random)
         both_several = sense.max() > 0 and again.max() > 0
         agreed.append(adjusted_rand_score(sense, again) if both_several else 0.0)
         alike.append(_jaccard(sense, again, k))
@@ -58,11 +68,13 @@ def stability(
     return Stability(float(np.mean(agreed)), float(low), float(high), tuple(np.mean(alike, axis=0).tolist()))
 
 
-def _again(represented: FloatArray, n_senses: int | None, random: np.random.Generator) -> IntArray:
+def _again(
+    represented: FloatArray, n_senses: int | None, log_odds: Matrix | None, random: np.random.Generator
+) -> IntArray:
     """(N) the senses of all usages, found in a random half of them."""
     half = np.sort(random.choice(len(represented), (len(represented) + 1) // 2, replace=False))
     given = None if n_senses is None else min(n_senses, len(np.unique(np.round(represented[half], 5), axis=0)))
-    return grouping.group(represented, n_senses=given, learnt_from=half)
+    return grouping.group(represented, n_senses=given, learnt_from=half, log_odds=log_odds)
 
 
 def _jaccard(sense: IntArray, again: IntArray, k: int) -> list[float]:

@@ -456,9 +456,10 @@ def test_a_sample_differs_by_seed() -> None:
     assert np.bincount(sense[sample(sense, 10, 0)]).tolist() == [5, 5]
 
 
+@pytest.mark.parametrize("texts", [[RIVER[0], MONEY[0]], FEW], ids=len)
 @pytest.mark.parametrize(("intercept", "senses"), [(9.0, 1), (-9.0, 2)])
-def test_two_usages_alone_are_judged_by_the_callers_own_pair_model(
-    tmp_path: Path, intercept: float, senses: int
+def test_few_usages_are_judged_by_the_callers_own_pair_model(
+    tmp_path: Path, texts: list[str], intercept: float, senses: int
 ) -> None:
     encoder = FakeEncoder()
     digest, width = encoder.info.digest, encoder.info.width
@@ -466,6 +467,7 @@ def test_two_usages_alone_are_judged_by_the_callers_own_pair_model(
     learnt = Learnt("fake", digest, "made up", usages=2, lemmas=1, pairs=1, seed=0, versions={})
     model = PairModel(axes, axes[:width], np.array([0, 0, 0, 0, intercept]), learnt)
     save(model, tmp_path / f"{digest}.safetensors")
-    found = analyse(encoder, documents([RIVER[0], MONEY[0]]), "bank", QUICK, pairs=tmp_path)
+    found = analyse(encoder, documents(texts), "bank", QUICK, pairs=tmp_path)
     assert len(found.senses) == senses
-    assert found.verdict == "too little data"
+    told = "one sense" if senses == 1 else "several senses"
+    assert found.verdict == (told if len(texts) > 2 else "too little data")

@@ -77,6 +77,17 @@ def test_symmetric_within_0_and_1_and_never_above_identical_usages(rows: FloatAr
         assert same_sense.same_sense(MODEL, a, b, a, b)[0] >= there[0] - 1e-6
 
 
+def test_the_log_odds_of_each_two_usages_are_those_of_their_probability() -> None:
+    layers, context, _ = planted(1, seed=3)
+    odds = same_sense.log_odds(MODEL, layers, context)
+    for i in range(len(context)):
+        one, own = layers[[i] * len(context)], context[[i] * len(context)]
+        told = same_sense.same_sense(MODEL, one, own, layers, context)
+        np.testing.assert_allclose(1 / (1 + np.exp(-odds[i])), told, rtol=1e-4, atol=1e-6)
+    np.testing.assert_array_equal(odds, odds.T)
+    assert (odds <= odds[0, 0] + 1e-6).all()
+
+
 def test_senses_of_new_words_are_told_apart_better_than_by_cosine_and_calibrated() -> None:
     layers, context, tags = planted(40, seed=7)
     drawn = pair_learning.draw_pairs(tags, seed=1)

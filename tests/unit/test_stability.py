@@ -84,6 +84,19 @@ def test_the_number_of_senses_given_is_kept_where_copies_allow_it() -> None:
     assert held.ari > 0.6
 
 
+def test_what_was_learnt_has_its_say_in_the_halves_too() -> None:
+    rows, gold = planted([5, 5], apart=0.8)
+    odds = np.where(gold[:, None] == gold, 1.0, -6.0)
+    sense = group(rows, log_odds=odds)
+    assert sense.max() == 1
+    alone, held = stability(rows, sense), stability(rows, sense, log_odds=odds)
+    assert alone is not None
+    assert held is not None
+    assert held.ari > alone.ari + 0.3
+    order = np.random.default_rng(0).permutation(10)
+    assert stability(rows[order], sense[order], log_odds=odds[np.ix_(order, order)]) == held
+
+
 def test_jaccard_worked_by_hand() -> None:
     # sense 0 = {0, 1, 2}, of which group 0 holds two of its three: 2 / (3 + 3 - 2); sense 1 = {3, 4}: 1 of 3 + 2 - 1
     sense, again = np.array([0, 0, 0, 1, 1]), np.array([0, 0, 1, 0, 2])

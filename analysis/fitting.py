@@ -29,7 +29,7 @@ def keep(induced: Induced) -> SavedSenses:
 
     BadOption where every usage of a sense abstains, as nothing would be left of the sense.
     """
-    analysis, usages, represented, model, assignment = induced
+    analysis, usages, represented, model, assignment, _ = induced
     occurrences = usages.occurrences
     for k, name in enumerate(model.senses):
         if not (assignment.sense == k).any():

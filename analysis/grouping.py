@@ -12,16 +12,18 @@ The number of groups is the one with the largest mean cosine silhouette (Roussee
 one sense reaches by chance: then there is one. Chance was measured on SemCor 3.0 (Miller et al. 1993) with
 mpnet: of 15 to 120 usages of a single WordNet sense, cut in two or into three to eight groups, nine in ten draws stay
 below c / sqrt(N), c being 0.8 and 1.0. From 50 usages on the bound stays, as larger collections hold more topics; and
-below 16 too, where eight in ten stay below it: of so few usages, a sense that is missed is the worse error. Up to FEW,
-which say little of how far apart senses lie, what was learnt on the usages of other words has a say where it is known
+below 16 too, where eight in ten stay below it: of so few usages, a sense that is missed is the worse error. Silhouettes
+tell how clear a cut is, and not how deep; so what was learnt on the usages of other words has a say where it is known
 (`same_sense`): the bound stays where two usages of different groups are as likely as not to share a sense, and is
-higher or lower by a third of it for each unit of their mean log-odds.
+higher or lower by LEARNT of it for each unit of their mean log-odds.
 
 A sense of a few in a hundred hardly moves the mean silhouette; so where no number passes, two groups are sought anew
 round the mean of their own means and must pass `RARE_SENSE` there, which 96 in 100 single senses of SemCor do not.
 """
 
 from __future__ import annotations
+
+from collections.abc import Callable
 
 import numpy as np
 from numpy.typing import NDArray
@@ -34,14 +36,14 @@ from analysis.types import FloatArray, IntArray
 
 CHANCE_OF_TWO, CHANCE_OF_MORE = 0.8, 1.0  # silhouette x sqrt(usages) that 90 % of single senses stay below
 MEASURED = 16, 50  # usages between which the bound falls
-LEARNT = 1 / 3  # of the bound, for each unit of the log-odds; a quarter and a half do as well
+LEARNT = 0.5  # of the bound, for each unit of the log-odds; 1/3 to 1 do as well (CoarseWSD-20, training halves)
 RARE_SENSE = 0.25  # the silhouette round the mean of the two means
-FEW = 16  # usages; of 20 and more the learnt has made the senses no better
 FEWEST = 4  # usages that a rare sense needs: fewer are more often odd than a sense
 MOST_SENSES = 8  # tried when the number is not given
 SAMPLE = 1000  # of more distinct usages a seeded sample is grouped; the rest join its groups
 
 Matrix = NDArray[np.float64]
+LogOdds = Callable[[IntArray], Matrix]  # from the indices (M) of usages to those of each two's sharing a sense (M, M)
 
 
 def group(
@@ -50,19 +52,17 @@ def group(
     n_senses: int | None = None,
     seed: int = 0,
     learnt_from: IntArray | None = None,
-    log_odds: Matrix | None = None,
+    log_odds: LogOdds | None = None,
 ) -> IntArray:
     """(N) the group of each represented usage (N, R), largest first; see `induce`, which makes senses of them.
 
     The groups are found among the usages at the indices `learnt_from`, and all others join them; all, where it is None.
-    `log_odds` (N, N) are those of each two usages' sharing a sense, as learnt on the usages of other words; they have a
-    say in the number of groups.
+    `log_odds`, as learnt on the usages of other words, have a say in the number of groups.
     """
     # unique() sorts the rows, so the order they came in cannot matter; + 0.0 turns -0.0 into 0.0
     exact = np.round(represented.astype(np.float64), 5) + 0.0
     rows, first, copy = np.unique(exact, axis=0, return_index=True, return_inverse=True)
     copy = copy.reshape(-1)
-    odds = None if log_odds is None else log_odds[np.ix_(first, first)]
     known = np.arange(len(rows)) if learnt_from is None else np.unique(copy[learnt_from])
     if n_senses is not None and n_senses > len(known):
         raise BadOption(
@@ -72,13 +72,14 @@ def group(
         )
     if len(known) > (most := max(SAMPLE, n_senses or 0)):
         known = np.sort(np.random.default_rng(seed).choice(known, most, replace=False))
+    odds = None if log_odds is None else log_odds(first[known])
     grouped: IntArray = _by_size(_group(rows, known, n_senses, odds), np.bincount(copy))[copy]
     return grouped
 
 
-def _group(usages: Matrix, known: IntArray, n_senses: int | None, log_odds: Matrix | None) -> IntArray:
-    """(M) the group of each of M distinct usages, found among those at the indices `known`."""
-    among, odds = usages[known], None if log_odds is None else log_odds[np.ix_(known, known)]
+def _group(usages: Matrix, known: IntArray, n_senses: int | None, odds: Matrix | None) -> IntArray:
+    """(M) the group of each of M distinct usages, found among those at the indices `known`, which have these odds."""
+    among = usages[known]
     if n_senses is None and len(known) == 2 and odds is not None:
         n_senses = 2 if odds[0, 1] < 0 else 1
     # of two usages nothing else says how far apart two senses would be
@@ -113,15 +114,15 @@ def _starts(usages: Matrix, n: int) -> list[IntArray]:
     return [_cut(tree, n) for tree in trees]
 
 
-def _cluster(usages: Matrix, n_senses: int | None, log_odds: Matrix | None) -> IntArray:
+def _cluster(usages: Matrix, n_senses: int | None, odds: Matrix | None) -> IntArray:
     """(M) groups of distinct usages, as many as there are or as are asked for; the module's docstring says how."""
     numbers = list(range(2, min(MOST_SENSES, len(usages) - 1) + 1)) if n_senses is None else sorted({2, n_senses})
     centre: Matrix = usages.mean(axis=0)
     groups, clear = _candidates(usages, numbers, centre)
-    bounds = [chance(len(usages), n) * _doubt(labels, log_odds) for n, labels in zip(numbers, groups, strict=True)]
+    bounds = [chance(len(usages), n) * _doubt(labels, odds) for n, labels in zip(numbers, groups, strict=True)]
     if not any(silhouette > bound for bound, silhouette in zip(bounds, clear, strict=True)):
         rare, apart = _candidates(usages, numbers, None)
-        if apart[0] > RARE_SENSE * _doubt(rare[0], log_odds) and np.bincount(rare[0]).min() >= FEWEST:
+        if apart[0] > RARE_SENSE * _doubt(rare[0], odds) and np.bincount(rare[0]).min() >= FEWEST:
             groups, clear = rare, apart
         elif n_senses is None:
             return np.zeros(len(usages), dtype=np.int64)
@@ -133,11 +134,9 @@ def chance(n_usages: int, n_groups: int) -> float:
     return (CHANCE_OF_TWO if n_groups == 2 else CHANCE_OF_MORE) / float(np.sqrt(np.clip(n_usages, *MEASURED)))
 
 
-def _doubt(labels: IntArray, log_odds: Matrix | None) -> float:
+def _doubt(labels: IntArray, odds: Matrix | None) -> float:
     """How many times the bound the groups (M) must pass, by what is known of pairs of usages of different groups."""
-    if log_odds is None:
-        return 1.0
-    return 1 + LEARNT * float(log_odds[labels[:, None] != labels].mean())
+    return 1.0 if odds is None else 1 + LEARNT * float(odds[labels[:, None] != labels].mean())
 
 
 def _candidates(usages: Matrix, numbers: list[int], centre: Matrix | None) -> tuple[list[IntArray], list[float]]:
@@ -183,6 +182,11 @@ def _settle(usages: Matrix, labels: IntArray, centre: Matrix | None) -> IntArray
             break
         labels = nearest
     return labels.astype(np.int64)
+
+
+def among(log_odds: LogOdds | None, rows: IntArray) -> LogOdds | None:
+    """The log-odds of the usages at the indices `rows` alone, which then count from zero."""
+    return None if log_odds is None else lambda some: log_odds(rows[some])
 
 
 def _by_size(labels: IntArray, counts: IntArray) -> IntArray:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import NamedTuple
 
@@ -14,7 +15,7 @@ from analysis.assemble import Explained, Named, Options, Pictured, assemble
 from analysis.drivers import faithfulness, methods
 from analysis.drivers.response import Response
 from analysis.errors import BadOption
-from analysis.grouping import FEW, Matrix
+from analysis.grouping import LogOdds
 from analysis.record import Analysis, UsageAttention
 from analysis.same_sense import for_encoder, log_odds, middle_layers
 from analysis.text import FUNCTION_WORDS, find
@@ -24,7 +25,6 @@ from analysis.types import (
     Encoder,
     FloatArray,
     IntArray,
-    ModelInfo,
     Occurrence,
     Progress,
     SenseModel,
@@ -45,13 +45,15 @@ Namer = Callable[[Encoder, Usages, SenseModel, IntArray, Watch], Named]
 
 
 class Induced(NamedTuple):
-    """An Analysis and the arrays behind it, from which its senses can be saved; `represented` f32 (N, R)."""
+    """An Analysis and what stands behind it, from which its senses can be saved; `represented` f32 (N, R), and
+    `log_odds` what was learnt of usages of other words, where that is known."""
 
     analysis: Analysis
     usages: Usages
     represented: FloatArray
     model: SenseModel
     assignment: Assignment
+    log_odds: LogOdds | None
 
 
 def unwatched(_step: str, _total: int) -> Progress:
@@ -98,8 +100,8 @@ def induced(
     n = len(found.occurrences)
     senses.check_n_senses(options.n_senses, n)
 
-    usages = _read(encoder, found.occurrences, watch("read", n), in_detail=n <= DETAILED)
-    asked, odds = options.n_senses, _log_odds(usages, encoder.info, pairs)
+    usages, odds = _usages(encoder, found.occurrences, pairs, watch("read", n))
+    asked = options.n_senses
     model, nearest = senses.induce(
         usages.vectors, usages.context, target=target, n_senses=asked, seed=options.seed, log_odds=odds
     )
@@ -141,7 +143,7 @@ def induced(
         passes=dict(passes),
         named=named,
     )
-    return Induced(analysis, usages, represented, model, assignment)
+    return Induced(analysis, usages, represented, model, assignment, odds)
 
 
 def _explained(encoder: Encoder, usages: Usages, response: Response, options: Options, watch: Watch) -> Explained:
@@ -198,15 +200,6 @@ def _attended(
     return tuple(one for one in found if one is not None)
 
 
-def _log_odds(usages: Usages, info: ModelInfo, pairs: Path | None) -> Matrix | None:
-    """(N, N) of each two usages' sharing a sense, as learnt on the usages of other words; None where that is not known,
-    and of more than a few usages, which tell themselves how far apart senses are."""
-    pair_model = for_encoder(info.digest, pairs) if len(usages) <= FEW else None
-    if pair_model is None or usages.layers is None:
-        return None
-    return log_odds(pair_model, usages.layers[:, middle_layers(info.layers)], usages.context)
-
-
 def sample(sense: IntArray, size: int, seed: int) -> IntArray:
     """At most `size` indices into N usages, in order, drawn with the seed; each sense keeps its share, at least one."""
     n = len(sense)
@@ -223,9 +216,25 @@ def sample(sense: IntArray, size: int, seed: int) -> IntArray:
     return np.sort(np.argsort(rank, kind="stable")[:size])
 
 
-def _read(encoder: Encoder, occurrences: Sequence[Occurrence], progress: Progress, *, in_detail: bool) -> Usages:
-    layers = range(encoder.info.layers + 1) if in_detail else ()
-    return encoder.encode(occurrences, layers=layers, attention=in_detail, progress=progress)
+def _usages(
+    encoder: Encoder, occurrences: Sequence[Occurrence], pairs: Path | None, progress: Progress
+) -> tuple[Usages, LogOdds | None]:
+    """The usages, in detail unless they are many; and what was learnt of usages of other words, where that is known."""
+    few, learnt = len(occurrences) <= DETAILED, for_encoder(encoder.info.digest, pairs)
+    middle = middle_layers(encoder.info.layers)
+    if few:
+        usages = _in_detail(encoder, occurrences, progress)
+    else:
+        usages = encoder.encode(occurrences, layers=sorted(set(middle)) if learnt else (), progress=progress)
+    if learnt is None or usages.layers is None:
+        return usages, None
+    kept = [usages.layer_ids.index(layer) for layer in middle]
+    odds = log_odds(learnt, usages.layers[:, kept], usages.context)
+    return usages if few else replace(usages, layer_ids=(), layers=None), odds
+
+
+def _in_detail(encoder: Encoder, occurrences: Sequence[Occurrence], progress: Progress) -> Usages:
+    return encoder.encode(occurrences, layers=range(encoder.info.layers + 1), attention=True, progress=progress)
 
 
 def _detailed(encoder: Encoder, usages: Usages, indices: IntArray, watch: Watch) -> Usages:
@@ -233,7 +242,7 @@ def _detailed(encoder: Encoder, usages: Usages, indices: IntArray, watch: Watch)
     if usages.layers is not None:
         return usages.take(indices.tolist())
     chosen = [usages.occurrences[i] for i in indices]
-    return _read(encoder, chosen, watch("read in detail", len(chosen)), in_detail=True)
+    return _in_detail(encoder, chosen, watch("read in detail", len(chosen)))
 
 
 def _check(options: Options, encoder: Encoder) -> None:

@@ -30,8 +30,8 @@ from safetensors import numpy as safetensors
 from scipy.special import expit
 
 from analysis.errors import BadFile, ModelMismatch
-from analysis.grouping import unit
-from analysis.types import FloatArray
+from analysis.grouping import LogOdds, unit
+from analysis.types import FloatArray, IntArray
 
 MIDDLE = 1 / 2, 2 / 3, 5 / 6  # of the way from the first layer to the last
 SCHEMA_VERSION = 2  # 1 read the last layer
@@ -105,13 +105,18 @@ def same_sense(
     return probability
 
 
-def log_odds(model: PairModel, layers: FloatArray, context: FloatArray) -> Matrix:
-    """f64 (N, N): the log-odds of `same_sense` for each two of N usages, each also with itself."""
-    n = len(context)
-    a, b = np.indices((n, n)).reshape(2, -1)
+def log_odds(model: PairModel, layers: FloatArray, context: FloatArray) -> LogOdds:
+    """From the indices (M) of some of N usages to f64 (M, M): the log-odds of `same_sense` for each two of them.
+
+    It keeps the usages' places in the two maps, and none of the arrays given.
+    """
     places = place(model, layers, context)
-    pairs = Places(*(p[a] for p in places)), Places(*(p[b] for p in places))
-    return _log_odds(model.coefficients, _features(*pairs)).reshape(n, n)
+
+    def some(rows: IntArray) -> Matrix:
+        features = [_crossed(side[rows].astype(np.float64)) for side in places]
+        return _log_odds(model.coefficients, np.concatenate(features, axis=2))
+
+    return some
 
 
 def place(model: PairModel, layers: FloatArray, context: FloatArray) -> Places:
@@ -169,6 +174,15 @@ def compared(a: Matrix, b: Matrix) -> Matrix:
     return np.stack([(unit(a) * unit(b)).sum(axis=1) + alone, ((a - b) ** 2).sum(axis=1)], axis=1)
 
 
+def _crossed(rows: Matrix) -> Matrix:
+    """(M, M, 2): `compared` of each two of M rows."""
+    directions, alone = unit(rows), 1.0 - rows.any(axis=1)
+    squares = (rows**2).sum(axis=1)
+    cosine = directions @ directions.T + np.outer(alone, alone)
+    distance = np.maximum(squares[:, None] + squares - 2 * rows @ rows.T, 0)
+    return np.stack([cosine, distance], axis=2)
+
+
 def _features(a: Places, b: Places) -> Matrix:
     """(P, 4), in the order of the coefficients."""
     parts = [compared(x.astype(np.float64), y.astype(np.float64)) for x, y in zip(a, b, strict=True)]
@@ -176,9 +190,9 @@ def _features(a: Places, b: Places) -> Matrix:
 
 
 def _log_odds(coefficients: Matrix, features: Matrix) -> Matrix:
-    """(P); no pair gets more than two identical usages do, whose cosines are 1 and whose distances are 0."""
+    """(...) of features (..., 4); no pair gets more than identical usages do, whose cosines are 1 and distances 0."""
     # not a matrix product, whose rounding may depend on the row
-    odds = (features * coefficients[:4]).sum(axis=1) + coefficients[4]
+    odds = (features * coefficients[:4]).sum(axis=-1) + coefficients[4]
     capped: Matrix = np.minimum(odds, coefficients[0] + coefficients[2] + coefficients[4])
     return capped
 

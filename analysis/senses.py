@@ -17,7 +17,7 @@ from scipy.stats import rankdata
 from sklearn.linear_model import LogisticRegression
 
 from analysis.errors import BadOption
-from analysis.grouping import cosine_distance, group, means, silhouette, unit
+from analysis.grouping import LogOdds, cosine_distance, group, means, silhouette, unit
 from analysis.types import Assignment, FloatArray, IntArray, SenseModel
 
 REPRESENTATION = "the last hidden state, mean over the target's subwords, beside 0.5 x the mean over the other subwords"
@@ -82,14 +82,14 @@ def induce(
     target: str,
     n_senses: int | None = None,
     seed: int = 0,
-    log_odds: Matrix | None = None,
+    log_odds: LogOdds | None = None,
 ) -> tuple[SenseModel, Assignment]:
     """Group N >= 1 usages, `vectors` and `context` (N, D), into senses: `n_senses` of them, or as many as it finds.
 
     Senses are numbered by size, largest first. The order of the usages changes nothing, and usages that are equal to
     five decimals share a sense. The confidence is `own_probabilities` of the assigned sense. The model's centroids are
     the means of the represented usages, not brought to unit length: their length lets a usage be left out again.
-    `log_odds` (N, N), of each two usages' sharing a sense, have a say in how many senses there are, where given.
+    `log_odds`, of two usages' sharing a sense (`same_sense.log_odds`), have a say in how many senses there are.
     BadOption where `n_senses` is below one or above the number of distinct usages.
     """
     represented = represent(vectors, context)

@@ -11,17 +11,15 @@ from __future__ import annotations
 from typing import NamedTuple
 
 import numpy as np
-from numpy.typing import NDArray
 from sklearn.metrics import adjusted_rand_score
 
 from analysis import grouping, senses
+from analysis.grouping import LogOdds
 from analysis.types import FloatArray, IntArray
 
 DRAWS = 20
 FEWEST = 2 * senses.LEAST  # usages, so that each half can say something
 MOST = 500  # usages that a draw is taken from, so that the cost stays in bounds
-
-Matrix = NDArray[np.float64]
 
 
 class Stability(NamedTuple):
@@ -43,7 +41,7 @@ def stability(
     n_senses: int | None = None,
     seed: int = 0,
     draws: int = DRAWS,
-    log_odds: Matrix | None = None,
+    log_odds: LogOdds | None = None,
 ) -> Stability | None:
     """Of the senses (N) of usages (N, R), which were induced with `n_senses` and `log_odds`, as `senses.induce` says.
 
@@ -56,11 +54,10 @@ def stability(
     if len(order) > MOST:
         order = order[random.choice(len(order), MOST, replace=False)]
     represented, sense, k = represented[order], sense[order], int(sense.max()) + 1
-    if log_odds is not None:
-        log_odds = log_odds[np.ix_(order, order)]
+    odds = grouping.among(log_odds, order)
     agreed, alike = [], []
     for _ in range(draws):
-        again = _again(represented, n_senses, log_odds, random)
+        again = _again(represented, n_senses, odds, random)
         both_several = sense.max() > 0 and again.max() > 0
         agreed.append(adjusted_rand_score(sense, again) if both_several else 0.0)
         alike.append(_jaccard(sense, again, k))
@@ -69,7 +66,7 @@ def stability(
 
 
 def _again(
-    represented: FloatArray, n_senses: int | None, log_odds: Matrix | None, random: np.random.Generator
+    represented: FloatArray, n_senses: int | None, log_odds: LogOdds | None, random: np.random.Generator
 ) -> IntArray:
     """(N) the senses of all usages, found in a random half of them."""
     half = np.sort(random.choice(len(represented), (len(represented) + 1) // 2, replace=False))

@@ -15,9 +15,10 @@ from analysis.corpora.finding import Use
 from analysis.corpora.reading import readable
 from analysis.errors import BadSpan, BadText, InputError
 from analysis.fitting import keep
+from analysis.grouping import among
 from analysis.pipeline import Induced, Watch, induced
 from analysis.record import Notice, to_json
-from analysis.types import Document, Encoder, FloatArray, SenseModel, Span, Usages
+from analysis.types import Document, Encoder, FloatArray, SenseModel, Span
 
 FEWEST = 2 * senses.LEAST  # uses, so that each half can say something
 
@@ -70,7 +71,7 @@ def learn(encoder: Encoder, task: LearnTask, watch: Watch) -> Learnt:
         told = Notice("sample", f"{sampled}; the corpus report says how well it speaks for the rest")
         analysis = identified(replace(analysis, warnings=(*analysis.warnings, told)))
     usages = found.usages
-    halves = _halves(usages, task.target, task.options)
+    halves = _halves(found, task.target, task.options)
     return Learnt(task.target, to_json(analysis), model, usages.vectors, usages.context, can, halves)
 
 
@@ -89,8 +90,8 @@ def _induced(encoder: Encoder, task: LearnTask, can: NDArray[np.bool_], watch: W
     return induced(encoder, documents, task.target, task.options, pairs=task.pairs, watch=watch)
 
 
-def _halves(usages: Usages, target: str, options: Options) -> tuple[FloatArray, ...]:
-    n = len(usages)
+def _halves(learnt: Induced, target: str, options: Options) -> tuple[FloatArray, ...]:
+    usages, n = learnt.usages, len(learnt.usages)
     if n < FEWEST:
         return ()
     order = np.random.default_rng(options.seed).permutation(n)
@@ -99,6 +100,7 @@ def _halves(usages: Usages, target: str, options: Options) -> tuple[FloatArray, 
         vectors, context = usages.vectors[half], usages.context[half]
         distinct = len(np.unique(np.round(senses.represent(vectors, context), 5), axis=0))
         given = options.n_senses and min(options.n_senses, distinct)
-        model, _ = senses.induce(vectors, context, target=target, n_senses=given, seed=options.seed)
+        odds = among(learnt.log_odds, half)
+        model, _ = senses.induce(vectors, context, target=target, n_senses=given, seed=options.seed, log_odds=odds)
         found.append(model.centroids)
     return tuple(found)

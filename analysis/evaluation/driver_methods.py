@@ -105,7 +105,7 @@ def _explained(encoder: Encoder, word: str, data: Word, options: Options) -> Exp
     classes = sorted({label for use in data.train for label in use.labels})
     learnt = [use for label in classes for use in _of_class(data.train, label, options)]
     tested = limited(data.test, options)
-    ((vectors, context),) = read_parts(encoder, [[use.occurrence for use in learnt]], options)
+    ((vectors, context, _),) = read_parts(encoder, [[use.occurrence for use in learnt]], options)
     sense = np.array([classes.index(use.labels[0]) for use in learnt], dtype=np.int64)
     model = senses.fit(senses.represent(vectors, context), sense, classes, target=word)
     usages = encoder.encode(

@@ -25,14 +25,15 @@ def evaluate_semeval2013(encoder: Encoder, data: Mapping[str, Sequence[Graded]],
     precision and the mean recall, and the geometric mean is of the means, as the task has it.
     """
     lemmas = {lemma: limited(usages, options) for lemma, usages in data.items()}
-    read = read_parts(encoder, [[usage.occurrence for usage in usages] for usages in lemmas.values()], options)
+    uses = [[usage.occurrence for usage in usages] for usages in lemmas.values()]
+    read = read_parts(encoder, uses, options, induced=True)
     told = options.watch("score", len(lemmas))
     words: dict[str, Scores] = {}
     by_name: dict[str, list[Fuzzy]] = {}
     rows: list[tuple[object, ...]] = []
-    for (lemma, usages), (vectors, context) in zip(lemmas.items(), read, strict=True):
+    for (lemma, usages), (vectors, context, odds) in zip(lemmas.items(), read, strict=True):
         gold = {usage.occurrence.source_id: usage.senses for usage in usages}
-        model, found = senses.induce(vectors, context, target=lemma, seed=options.seed)
+        model, found = senses.induce(vectors, context, target=lemma, seed=options.seed, log_odds=odds)
         chances = senses.probabilities(model, senses.represent(vectors, context))
         answers = {MODEL: _graded(list(gold), chances, lemma)}
         number = len({sense for given in gold.values() for sense in given})

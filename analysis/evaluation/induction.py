@@ -14,7 +14,7 @@ from analysis import senses
 from analysis.evaluation import baselines, metrics
 from analysis.evaluation.datasets import Labelled, Word
 from analysis.evaluation.metrics import Bools, Floats, Labels
-from analysis.evaluation.outcome import Options, Outcome, Scores, limited, mean, read_parts, report
+from analysis.evaluation.outcome import Options, Outcome, Part, Scores, limited, mean, read_parts, report
 from analysis.types import Assignment, Encoder, FloatArray
 
 COLUMNS = ("word", "id", "gold", "assigned", "confidence", "induced", "induced_k")
@@ -32,11 +32,10 @@ class Scored(NamedTuple):
 
 
 class Read(NamedTuple):
-    """Usages with their `vectors` and `context`, f32 (N, D)."""
+    """Usages, and what was read of them."""
 
     usages: Sequence[Labelled]
-    vectors: FloatArray
-    context: FloatArray
+    part: Part
 
     def gold(self, annotator: int = 0) -> Labels:
         return np.array([usage.labels[annotator] for usage in self.usages])
@@ -62,13 +61,11 @@ def evaluate_semeval2010(encoder: Encoder, words: Mapping[str, Word], options: O
 
 
 def _evaluate(dataset: str, encoder: Encoder, words: Mapping[str, Word], options: Options) -> Outcome:
-    halves = {word: (limited(given.test, options), limited(given.train, options)) for word, given in words.items()}
-    parts = [part for pair in halves.values() for part in pair]
-    arrays = read_parts(encoder, [[usage.occurrence for usage in part] for part in parts], options)
-    read = [Read(part, *each) for part, each in zip(parts, arrays, strict=True)]
+    tests = _read(encoder, [given.test for given in words.values()], options, induced=True)
+    trains = _read(encoder, [given.train for given in words.values()], options, induced=False)
     told = options.watch("score", len(words))
     scored: dict[str, Scored] = {}
-    for word, test, train in zip(words, read[::2], read[1::2], strict=True):
+    for word, test, train in zip(words, tests, trains, strict=True):
         scored[word] = _score(word, test, train, options.seed)
         told(1)
     by_word = {word: each.scores for word, each in scored.items()}
@@ -84,6 +81,12 @@ def _evaluate(dataset: str, encoder: Encoder, words: Mapping[str, Word], options
         more[f"baselines_without_{APART}"] = {name: given for name, given in _by_name(kept).items() if given}
     told_all = report(dataset, encoder, options, by_word, mean(by_word.values()), _by_name(trivial), **more)
     return Outcome(told_all, COLUMNS, [row for each in scored.values() for row in each.rows])
+
+
+def _read(encoder: Encoder, halves: Sequence[Sequence[Labelled]], options: Options, *, induced: bool) -> list[Read]:
+    kept = [limited(half, options) for half in halves]
+    parts = read_parts(encoder, [[use.occurrence for use in half] for half in kept], options, induced=induced)
+    return [Read(*each) for each in zip(kept, parts, strict=True)]
 
 
 def _score(word: str, test: Read, train: Read, seed: int) -> Scored:
@@ -136,19 +139,20 @@ def _assigning(confidence: Floats, right: Bools) -> Scores:
 def _assign(word: str, test: Read, train: Read, seed: int) -> tuple[Labels, FloatArray]:
     """The names (N) that the test half is assigned, and the confidence."""
     names, labels = np.unique(train.gold(), return_inverse=True)
-    learnt = senses.represent(train.vectors, train.context)
+    learnt = senses.represent(train.part.vectors, train.part.context)
     model = senses.fit(learnt, labels, [str(n) for n in names], target=word, supervised=True, seed=seed)
-    assignment = senses.assign(model, senses.represent(test.vectors, test.context))
+    assignment = senses.assign(model, senses.represent(test.part.vectors, test.part.context))
     return np.array(model.senses)[assignment.sense], assignment.confidence
 
 
 def _induce(word: str, read: Read, n_senses: int | None, seed: int) -> Assignment:
-    return senses.induce(read.vectors, read.context, target=word, n_senses=n_senses, seed=seed)[1]
+    vectors, context, odds = read.part
+    return senses.induce(vectors, context, target=word, n_senses=n_senses, seed=seed, log_odds=odds)[1]
 
 
 def _distinct(read: Read) -> int:
     """The usages that differ to `senses.induce`, which refuses more senses than that."""
-    return len(np.unique(np.round(senses.represent(read.vectors, read.context), 5), axis=0))
+    return len(np.unique(np.round(senses.represent(read.part.vectors, read.part.context), 5), axis=0))
 
 
 def _clustering(golds: Sequence[Labels], labels: Labels) -> Scores:

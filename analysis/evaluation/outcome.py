@@ -14,7 +14,9 @@ import numpy as np
 
 from analysis.errors import BadOption
 from analysis.evaluation.cache import Embedded, embed
+from analysis.grouping import LogOdds
 from analysis.pipeline import Watch, unwatched
+from analysis.same_sense import for_encoder, log_odds, middle_layers
 from analysis.types import Encoder, FloatArray, Occurrence
 
 Scores = dict[str, float]  # by metric; NaN where nothing can be said
@@ -64,13 +66,28 @@ def encode(
     return embed(encoder, occurrences, options.cache, options.watch("read", len(occurrences)), layers=layers)
 
 
+class Part(NamedTuple):
+    """`vectors` and `context`, f32 (N, D), of usages; and of those to be induced, where it is known, what was learnt of
+    usages of other words."""
+
+    vectors: FloatArray
+    context: FloatArray
+    log_odds: LogOdds | None
+
+
 def read_parts(
-    encoder: Encoder, parts: Sequence[Sequence[Occurrence]], options: Options
-) -> list[tuple[FloatArray, FloatArray]]:
-    """`vectors` and `context` of each part; all are read at once, so that there is one progress to watch."""
-    vectors, context, _ = encode(encoder, [occurrence for part in parts for occurrence in part], options)
-    ends = np.cumsum([len(part) for part in parts])[:-1]
-    return list(zip(np.split(vectors, ends), np.split(context, ends), strict=True))
+    encoder: Encoder, parts: Sequence[Sequence[Occurrence]], options: Options, *, induced: bool = False
+) -> list[Part]:
+    """Each part, `induced` if it is to be; all are read at once, so that there is one progress to watch."""
+    learnt = for_encoder(encoder.info.digest, options.pairs) if induced else None
+    layers = middle_layers(encoder.info.layers) if learnt else ()
+    read = encode(encoder, [occurrence for part in parts for occurrence in part], options, layers)
+    ends = np.cumsum([len(part) for part in parts]).tolist()
+    found = []
+    for part, end in zip(parts, ends, strict=True):
+        vectors, context, states = read.take(slice(end - len(part), end))
+        found.append(Part(vectors, context, log_odds(learnt, states, context) if learnt else None))
+    return found
 
 
 def mean(words: Iterable[Mapping[str, float]]) -> Scores:

@@ -8,14 +8,14 @@ from __future__ import annotations
 
 import os
 from collections.abc import Iterator, Mapping, Sequence
-from itertools import combinations
+from itertools import combinations, permutations
 from pathlib import Path
 from typing import NamedTuple
 
 import numpy as np
 import pytest
 
-from analysis import grouping, same_sense, senses
+from analysis import same_sense, senses
 from analysis.catalogue import resolve
 from analysis.evaluation import metrics
 from analysis.evaluation.cache import Embedded, embed
@@ -24,9 +24,11 @@ from analysis.evaluation.induction_sets import coarsewsd20
 from analysis.evaluation.outcome import Options, limited
 from analysis.evaluation.pairs import pair_scores
 from analysis.evaluation.run import evaluate
+from analysis.grouping import LogOdds, among
 from analysis.model.encoder import load
+from analysis.same_sense import PairModel
 from analysis.stability import stability
-from analysis.types import Encoder, FloatArray
+from analysis.types import Assignment, Encoder, SenseModel
 from service.settings import Settings
 
 pytestmark = pytest.mark.quality
@@ -42,9 +44,12 @@ table: list[tuple[str, float, str]] = []
 class Half(NamedTuple):
     read: Embedded
     gold: np.ndarray
+    log_odds: LogOdds
 
-    def some(self, rows: np.ndarray) -> tuple[FloatArray, FloatArray]:
-        return self.read.vectors[rows], self.read.context[rows]
+    def induced(self, rows: np.ndarray, seed: int) -> tuple[SenseModel, Assignment]:
+        """The senses of some of the usages, as `pipeline.analyse` finds them."""
+        some, odds = self.read.take(rows), among(self.log_odds, rows)
+        return senses.induce(some.vectors, some.context, target="", seed=seed, log_odds=odds)
 
 
 @pytest.fixture(scope="module")
@@ -86,10 +91,18 @@ def hold(reached: bool) -> None:
     assert reached or LIMIT
 
 
-def read(encoder: Encoder, usages: Sequence[Labelled], layers: tuple[int, ...] = ()) -> Half:
+def pair_model(encoder: Encoder) -> PairModel:
+    model = same_sense.for_encoder(encoder.info.digest, None)
+    assert model is not None
+    return model
+
+
+def read(encoder: Encoder, usages: Sequence[Labelled]) -> Half:
     kept = limited(usages, Options(limit=LIMIT))
+    layers = same_sense.middle_layers(encoder.info.layers)
     arrays = embed(encoder, [usage.occurrence for usage in kept], cache(), layers=layers)
-    return Half(arrays, np.array([usage.label for usage in kept]))
+    odds = same_sense.log_odds(pair_model(encoder), arrays.layers, arrays.context)
+    return Half(arrays, np.array([usage.label for usage in kept]), odds)
 
 
 def test_assigning_and_inducing(encoder: Encoder, data: Path) -> None:
@@ -123,43 +136,37 @@ def test_words_in_context(encoder: Encoder, data: Path) -> None:
     hold(row(name, found["accuracy"], "0.66") > 0.65)
 
 
-@pytest.mark.parametrize(("n_usages", "bar", "floor"), [(30, "0.85", 0.85), (8, "", 0.8)])
-def test_one_sense_or_two(encoder: Encoder, words: Mapping[str, Word], n_usages: int, bar: str, floor: float) -> None:
-    """Of few usages what was learnt on other words has a say, as in `pipeline.analyse`."""
-    few = n_usages <= grouping.FEW
-    model = same_sense.for_encoder(encoder.info.digest, None)
-    assert model is not None
+@pytest.mark.parametrize(
+    ("size", "rarer", "bar", "floor"), [(30, 15, "0.85", 0.88), (8, 4, "", 0.85), (200, 20, "", 0.85)]
+)
+def test_one_sense_or_two(
+    encoder: Encoder, words: Mapping[str, Word], size: int, rarer: int, bar: str, floor: float
+) -> None:
     truth, told = [], []
     for word in words.values():
-        layers = same_sense.middle_layers(encoder.info.layers) if few else ()
-        half = read(encoder, limited(word.train, Options(limit=PAIRED)) if few else word.train, layers)
-        classes = {c: np.flatnonzero(half.gold == c) for c in np.unique(half.gold)}
+        half = read(encoder, word.train)
+        classes = [np.flatnonzero(half.gold == c) for c in np.unique(half.gold)]
+        # halves of two classes are the same whichever comes first, unequal shares are not
+        both = combinations(classes, 2) if 2 * rarer == size else permutations(classes, 2)
+        pairs = [(a, b) for a, b in both if len(a) >= size - rarer and len(b) >= rarer]
         for seed in SEEDS:
             random = np.random.default_rng(seed)
-            large = [rows for rows in classes.values() if len(rows) >= n_usages]
-            groups = [random.choice(rows, n_usages, replace=False) for rows in large]
-            large = [rows for rows in classes.values() if len(rows) >= n_usages // 2]
-            pairs = [
-                np.concatenate([random.choice(rows, n_usages // 2, replace=False) for rows in both])
-                for both in combinations(large, 2)
+            one = [random.choice(rows, size, replace=False) for rows in classes if len(rows) >= size]
+            two = [
+                np.concatenate([random.choice(a, size - rarer, replace=False), random.choice(b, rarer, replace=False)])
+                for a, b in pairs
             ]
-            truth += [False] * len(groups) + [True] * len(pairs)
-            for rows in groups + pairs:
-                some = half.read.take(rows)
-                odds = same_sense.log_odds(model, some.layers, some.context) if few else None
-                found, _ = senses.induce(some.vectors, some.context, target="", seed=seed, log_odds=odds)
-                told.append(senses.verdict(found, len(rows)) == "several senses")
+            truth += [False] * len(one) + [True] * len(two)
+            told += [senses.verdict(half.induced(rows, seed)[0], size) == "several senses" for rows in one + two]
     accuracy = metrics.balanced_accuracy(np.array(truth), np.array(told))
-    hold(row(f"one sense or two in {n_usages} usages: balanced accuracy of the verdict", accuracy, bar) > floor)
+    name = f"one sense or two in {size} usages, {rarer} of the rarer: balanced accuracy"
+    hold(row(name, accuracy, bar) > floor)
 
 
 def test_two_usages(encoder: Encoder, words: Mapping[str, Word]) -> None:
-    model = same_sense.for_encoder(encoder.info.digest, None)
-    assert model is not None
-    by_word = []
+    model, by_word = pair_model(encoder), []
     for word in words.values():
-        some = limited(word.train, Options(limit=PAIRED))
-        half = read(encoder, some, same_sense.middle_layers(encoder.info.layers))
+        half = read(encoder, limited(word.train, Options(limit=PAIRED)))
         for seed in SEEDS:
             random = np.random.default_rng(seed)
             a, b = random.integers(0, len(half.gold), (2, 400 * PAIRS))
@@ -177,9 +184,10 @@ def test_stability_tells_quality(encoder: Encoder, words: Mapping[str, Word]) ->
         for seed in SEEDS:
             size = min(int(len(half.gold) * DRAWN), 500)
             rows = np.random.default_rng(seed).choice(len(half.gold), size, replace=False)
-            _, found = senses.induce(*half.some(rows), target="", seed=seed)
-            held = stability(senses.represent(*half.some(rows)), found.sense, seed=seed)
+            sense, some = half.induced(rows, seed)[1].sense, half.read.take(rows)
+            represented, odds = senses.represent(some.vectors, some.context), among(half.log_odds, rows)
+            held = stability(represented, sense, seed=seed, log_odds=odds)
             reported.append(held.ari if held else 0.0)
-            true.append(metrics.ari(half.gold[rows], found.sense))
+            true.append(metrics.ari(half.gold[rows], sense))
     rho = metrics.spearman(np.array(reported), np.array(true))
     hold(row("stability against true ARI: rank correlation", rho, "0.5") > 0.4)

@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 from scipy.cluster.hierarchy import cut_tree, linkage
 
 from analysis import mixture
-from analysis.grouping import Matrix, _cut, group, unit
+from analysis.grouping import LogOdds, _cut, among, group, unit
 from analysis.types import IntArray
 from tests.unit.test_senses import same_grouping
 from tests.unit.test_stability import planted
@@ -29,10 +29,9 @@ def test_as_many_groups_as_usages() -> None:
     assert _cut(linkage(np.arange(4.0)[:, None] ** 2, method="ward"), 4).tolist() == [0, 1, 2, 3]
 
 
-def odds_of(sense: IntArray, between: float) -> Matrix:
-    """(N, N) log-odds that are `between` for two usages of different senses, and that all others share one."""
-    odds: Matrix = np.where(sense[:, None] == sense, 1.0, between)
-    return odds
+def odds_of(sense: IntArray, between: float) -> LogOdds:
+    """`between` for two usages of different senses, and 1 for all others."""
+    return lambda rows: np.where(sense[rows][:, None] == sense[rows], 1.0, between)
 
 
 def test_two_usages_are_told_apart_by_what_was_learnt_alone() -> None:
@@ -69,7 +68,7 @@ def test_the_order_changes_nothing_where_the_learnt_has_a_say(order: list[int]) 
     assert group(rows).max() == 0
     odds = odds_of(sense, -2.0)
     assert group(rows, log_odds=odds).max() == 1
-    again = group(rows[order], log_odds=odds[np.ix_(order, order)])
+    again = group(rows[order], log_odds=among(odds, np.array(order)))
     assert again.tolist() == group(rows, log_odds=odds)[order].tolist()
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
+from analysis.grouping import Matrix, among
 from analysis.senses import group, represent
 from analysis.stability import FEWEST, _jaccard, stability
 from analysis.types import FloatArray, IntArray
@@ -86,7 +87,10 @@ def test_the_number_of_senses_given_is_kept_where_copies_allow_it() -> None:
 
 def test_what_was_learnt_has_its_say_in_the_halves_too() -> None:
     rows, gold = planted([5, 5], apart=0.8)
-    odds = np.where(gold[:, None] == gold, 1.0, -6.0)
+
+    def odds(rows: IntArray) -> Matrix:
+        return np.where(gold[rows][:, None] == gold[rows], 1.0, -6.0)
+
     sense = group(rows, log_odds=odds)
     assert sense.max() == 1
     alone, held = stability(rows, sense), stability(rows, sense, log_odds=odds)
@@ -94,7 +98,7 @@ def test_what_was_learnt_has_its_say_in_the_halves_too() -> None:
     assert held is not None
     assert held.ari > alone.ari + 0.3
     order = np.random.default_rng(0).permutation(10)
-    assert stability(rows[order], sense[order], log_odds=odds[np.ix_(order, order)]) == held
+    assert stability(rows[order], sense[order], log_odds=among(odds, order)) == held
 
 
 def test_jaccard_worked_by_hand() -> None:

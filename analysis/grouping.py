@@ -36,7 +36,7 @@ from analysis.types import FloatArray, IntArray
 
 CHANCE_OF_TWO, CHANCE_OF_MORE = 0.8, 1.0  # silhouette x sqrt(usages) that 90 % of single senses stay below
 MEASURED = 16, 50  # usages between which the bound falls
-LEARNT = 0.5  # of the bound, for each unit of the log-odds; 1/3 to 1 do as well (CoarseWSD-20, training halves)
+LEARNT = 0.25  # of the bound, for each unit of the log-odds; more misses senses in a few short sentences
 RARE_SENSE = 0.25  # the silhouette round the mean of the two means
 FEWEST = 4  # usages that a rare sense needs: fewer are more often odd than a sense
 MOST_SENSES = 8  # tried when the number is not given

@@ -16,6 +16,7 @@ import numpy as np
 from analysis.attention import pool_keys
 from analysis.errors import BadText
 from analysis.model.reading import Reading, Specials, perturb, read, tokens
+from analysis.same_sense import Learnt, PairModel
 from analysis.text import words
 from analysis.types import (
     Ability,
@@ -222,3 +223,10 @@ def _vector(seed: int, width: int) -> FloatArray:
     vector = np.random.default_rng(seed).standard_normal(width).astype(np.float32)
     vector.flags.writeable = False
     return vector
+
+
+def pair_model(info: ModelInfo, log_odds: float) -> PairModel:
+    """One that gives any two usages of the encoder these log-odds of sharing a sense."""
+    axes = np.eye(3 * info.width, 2).astype(np.float16)
+    learnt = Learnt(info.name, info.digest, "made up", usages=2, lemmas=1, pairs=1, seed=0, versions={})
+    return PairModel(axes, axes[: info.width], np.array([0, 0, 0, 0, log_odds]), learnt)

@@ -17,11 +17,12 @@ from analysis.errors import BadOption
 from analysis.evaluation import cache, metrics
 from analysis.evaluation.outcome import Options, limited, mean, to_tsv
 from analysis.evaluation.run import DATASETS, evaluate
+from analysis.same_sense import save
 from analysis.types import Occurrence, Usages
 from service.cli import evaluate as command
 from service.cli import main
 from tests import labelled
-from tests.fake import FakeEncoder
+from tests.fake import FakeEncoder, pair_model
 
 WRITERS: dict[str, Callable[[Path], Path]] = {
     "coarsewsd20": labelled.write_coarsewsd20,
@@ -93,6 +94,16 @@ def test_wsi_at_scale_is_the_mean_over_the_annotators(tmp_path: Path) -> None:
     bank = report["words"]["bank"]
     assert bank["human_ari"] == metrics.ari(first, second) < 1
     assert bank["induce_ari"] == pytest.approx((metrics.ari(first, found) + metrics.ari(second, found)) / 2)
+
+
+@pytest.mark.parametrize("dataset", ["coarsewsd20", "semeval2013"])
+def test_the_callers_own_pair_model_has_its_say_as_in_an_analysis(dataset: str, tmp_path: Path) -> None:
+    info = FakeEncoder().info
+    save(pair_model(info, 9.0), tmp_path / f"{info.digest}.safetensors")
+    _, alone = run(dataset, tmp_path / "alone")
+    report, rows = run(dataset, tmp_path / "told", pairs=tmp_path)
+    of_one_word = {row["induced"] for row in rows if row["word"] == next(iter(report["words"]))}
+    assert of_one_word == {"s0"} < {row["induced"] for row in alone}
 
 
 def test_semeval2013_answers_the_instances_of_the_key_only(tmp_path: Path) -> None:

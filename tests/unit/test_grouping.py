@@ -57,7 +57,7 @@ def test_what_was_learnt_moves_the_bound_of_few_usages_both_ways() -> None:
 def test_what_was_learnt_moves_the_bound_of_a_rare_sense_too() -> None:
     rows, sense = planted([12, 4], apart=1.5)
     assert same_grouping(group(rows, log_odds=odds_of(sense, 1.0)), sense)
-    assert group(rows, log_odds=odds_of(sense, 1.6)).max() == 0
+    assert group(rows, log_odds=odds_of(sense, 2.0)).max() == 0
 
 
 @settings(max_examples=20, deadline=None)

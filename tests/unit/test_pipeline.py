@@ -19,10 +19,10 @@ from analysis.corpus import documents
 from analysis.errors import BadFile, BadOption, TargetNotFound, UnsupportedModel
 from analysis.pipeline import analyse, induced, sample
 from analysis.record import Analysis, from_json, to_json
-from analysis.same_sense import Learnt, PairModel, save
+from analysis.same_sense import save
 from analysis.senses import represent
 from analysis.types import Document, Perturbed, Progress, Span
-from tests.fake import FakeEncoder
+from tests.fake import FakeEncoder, pair_model
 from tests.labelled import MONEY, RIVER
 
 TEXTS = RIVER + MONEY
@@ -456,17 +456,15 @@ def test_a_sample_differs_by_seed() -> None:
     assert np.bincount(sense[sample(sense, 10, 0)]).tolist() == [5, 5]
 
 
+@pytest.mark.parametrize("detailed", [pipeline.DETAILED, 1])
 @pytest.mark.parametrize("texts", [[RIVER[0], MONEY[0]], FEW], ids=len)
 @pytest.mark.parametrize(("intercept", "senses"), [(9.0, 1), (-9.0, 2)])
-def test_few_usages_are_judged_by_the_callers_own_pair_model(
-    tmp_path: Path, texts: list[str], intercept: float, senses: int
+def test_the_callers_own_pair_model_has_its_say(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, intercept: float, senses: int, texts: list[str], detailed: int
 ) -> None:
+    monkeypatch.setattr(pipeline, "DETAILED", detailed)
     encoder = FakeEncoder()
-    digest, width = encoder.info.digest, encoder.info.width
-    axes = np.eye(3 * width, 2).astype(np.float16)
-    learnt = Learnt("fake", digest, "made up", usages=2, lemmas=1, pairs=1, seed=0, versions={})
-    model = PairModel(axes, axes[:width], np.array([0, 0, 0, 0, intercept]), learnt)
-    save(model, tmp_path / f"{digest}.safetensors")
+    save(pair_model(encoder.info, intercept), tmp_path / f"{encoder.info.digest}.safetensors")
     found = analyse(encoder, documents(texts), "bank", QUICK, pairs=tmp_path)
     assert len(found.senses) == senses
     told = "one sense" if senses == 1 else "several senses"

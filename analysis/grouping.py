@@ -184,7 +184,7 @@ def _settle(usages: Matrix, labels: IntArray, centre: Matrix | None) -> IntArray
     return labels.astype(np.int64)
 
 
-def among(log_odds: LogOdds | None, rows: IntArray) -> LogOdds | None:
+def of_rows(log_odds: LogOdds | None, rows: IntArray) -> LogOdds | None:
     """The log-odds of the usages at the indices `rows` alone, which then count from zero."""
     return None if log_odds is None else lambda some: log_odds(rows[some])
 

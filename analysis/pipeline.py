@@ -73,7 +73,7 @@ def analyse(
 ) -> Analysis:
     """The senses of `target` in the documents, what drove each, and the static vector beside the contextual ones.
 
-    `pairs` is the folder of the caller's own PairModels (`polyseme fit-pairs`), which two usages alone are judged by;
+    `pairs` is the folder of the caller's own PairModels (`polyseme fit-pairs`), which have a say in the senses;
     `namer` looks the senses up in a dictionary.
 
     Raises TargetNotFound where no document uses the target; BadOption for an option that the data or the model do not

@@ -101,7 +101,9 @@ def same_sense(
     Symmetric in a and b. Identical usages get the highest probability that the model gives.
     """
     a, b = place(model, layers_a, context_a), place(model, layers_b, context_b)
-    probability: FloatArray = expit(_log_odds(model.coefficients, _features(a, b))).astype(np.float32)
+    # not a matrix product, whose rounding may depend on the row
+    odds = (_features(a, b) * model.coefficients[:4]).sum(axis=1) + model.coefficients[4]
+    probability: FloatArray = expit(_capped(odds, model.coefficients)).astype(np.float32)
     return probability
 
 
@@ -110,13 +112,16 @@ def log_odds(model: PairModel, layers: FloatArray, context: FloatArray) -> LogOd
 
     It keeps the usages' places in the two maps, and none of the arrays given.
     """
-    places = place(model, layers, context)
+    places, coefficients = place(model, layers, context), model.coefficients
 
-    def some(rows: IntArray) -> Matrix:
-        features = [_crossed(side[rows].astype(np.float64)) for side in places]
-        return _log_odds(model.coefficients, np.concatenate(features, axis=2))
+    def of(rows: IntArray) -> Matrix:
+        odds = np.full((len(rows), len(rows)), coefficients[4])
+        for side, (by_cosine, by_distance) in zip(places, coefficients[:4].reshape(2, 2), strict=True):
+            cosine, distance = _crossed(side[rows].astype(np.float64))
+            odds += by_cosine * cosine + by_distance * distance
+        return _capped(odds, coefficients)
 
-    return some
+    return of
 
 
 def place(model: PairModel, layers: FloatArray, context: FloatArray) -> Places:
@@ -174,13 +179,12 @@ def compared(a: Matrix, b: Matrix) -> Matrix:
     return np.stack([(unit(a) * unit(b)).sum(axis=1) + alone, ((a - b) ** 2).sum(axis=1)], axis=1)
 
 
-def _crossed(rows: Matrix) -> Matrix:
-    """(M, M, 2): `compared` of each two of M rows."""
+def _crossed(rows: Matrix) -> tuple[Matrix, Matrix]:
+    """(M, M) cosine and (M, M) squared distance, as `compared`, of each two of M rows."""
     directions, alone = unit(rows), 1.0 - rows.any(axis=1)
     squares = (rows**2).sum(axis=1)
-    cosine = directions @ directions.T + np.outer(alone, alone)
     distance = np.maximum(squares[:, None] + squares - 2 * rows @ rows.T, 0)
-    return np.stack([cosine, distance], axis=2)
+    return directions @ directions.T + np.outer(alone, alone), distance
 
 
 def _features(a: Places, b: Places) -> Matrix:
@@ -189,10 +193,8 @@ def _features(a: Places, b: Places) -> Matrix:
     return np.concatenate(parts, axis=1)
 
 
-def _log_odds(coefficients: Matrix, features: Matrix) -> Matrix:
-    """(...) of features (..., 4); no pair gets more than identical usages do, whose cosines are 1 and distances 0."""
-    # not a matrix product, whose rounding may depend on the row
-    odds = (features * coefficients[:4]).sum(axis=-1) + coefficients[4]
+def _capped(odds: Matrix, coefficients: Matrix) -> Matrix:
+    """No pair gets more than two identical usages do, whose cosines are 1 and whose distances are 0."""
     capped: Matrix = np.minimum(odds, coefficients[0] + coefficients[2] + coefficients[4])
     return capped
 

@@ -54,7 +54,7 @@ def stability(
     if len(order) > MOST:
         order = order[random.choice(len(order), MOST, replace=False)]
     represented, sense, k = represented[order], sense[order], int(sense.max()) + 1
-    odds = grouping.among(log_odds, order)
+    odds = grouping.of_rows(log_odds, order)
     agreed, alike = [], []
     for _ in range(draws):
         again = _again(represented, n_senses, odds, random)

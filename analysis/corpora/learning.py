@@ -15,7 +15,7 @@ from analysis.corpora.finding import Use
 from analysis.corpora.reading import readable
 from analysis.errors import BadSpan, BadText, InputError
 from analysis.fitting import keep
-from analysis.grouping import among
+from analysis.grouping import of_rows
 from analysis.pipeline import Induced, Watch, induced
 from analysis.record import Notice, to_json
 from analysis.types import Document, Encoder, FloatArray, SenseModel, Span
@@ -100,7 +100,7 @@ def _halves(learnt: Induced, target: str, options: Options) -> tuple[FloatArray,
         vectors, context = usages.vectors[half], usages.context[half]
         distinct = len(np.unique(np.round(senses.represent(vectors, context), 5), axis=0))
         given = options.n_senses and min(options.n_senses, distinct)
-        odds = among(learnt.log_odds, half)
+        odds = of_rows(learnt.log_odds, half)
         model, _ = senses.induce(vectors, context, target=target, n_senses=given, seed=options.seed, log_odds=odds)
         found.append(model.centroids)
     return tuple(found)

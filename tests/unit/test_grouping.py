@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 from scipy.cluster.hierarchy import cut_tree, linkage
 
 from analysis import mixture
-from analysis.grouping import LogOdds, _cut, among, group, unit
+from analysis.grouping import LogOdds, _cut, group, of_rows, unit
 from analysis.types import IntArray
 from tests.unit.test_senses import same_grouping
 from tests.unit.test_stability import planted
@@ -68,7 +68,7 @@ def test_the_order_changes_nothing_where_the_learnt_has_a_say(order: list[int]) 
     assert group(rows).max() == 0
     odds = odds_of(sense, -2.0)
     assert group(rows, log_odds=odds).max() == 1
-    again = group(rows[order], log_odds=among(odds, np.array(order)))
+    again = group(rows[order], log_odds=of_rows(odds, np.array(order)))
     assert again.tolist() == group(rows, log_odds=odds)[order].tolist()
 
 

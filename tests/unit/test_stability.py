@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from analysis.grouping import Matrix, among
+from analysis.grouping import Matrix, of_rows
 from analysis.senses import group, represent
 from analysis.stability import FEWEST, _jaccard, stability
 from analysis.types import FloatArray, IntArray
@@ -98,7 +98,7 @@ def test_what_was_learnt_has_its_say_in_the_halves_too() -> None:
     assert held is not None
     assert held.ari > alone.ari + 0.3
     order = np.random.default_rng(0).permutation(10)
-    assert stability(rows[order], sense[order], log_odds=among(odds, order)) == held
+    assert stability(rows[order], sense[order], log_odds=of_rows(odds, order)) == held
 
 
 def test_jaccard_worked_by_hand() -> None:

@@ -137,7 +137,8 @@ def test_words_in_context(encoder: Encoder, data: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    ("size", "rarer", "bar", "floor"), [(30, 15, "0.85", 0.88), (8, 4, "", 0.85), (200, 20, "", 0.75)]
+    ("size", "rarer", "bar", "floor"),
+    [(30, 15, "0.85", 0.88), (8, 4, "", 0.85), (200, 20, "", 0.75), (200, 10, "", 0.6)],
 )
 def test_one_sense_or_two(
     encoder: Encoder, words: Mapping[str, Word], size: int, rarer: int, bar: str, floor: float
